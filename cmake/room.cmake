@@ -1,0 +1,43 @@
+# Flags shared by every target of the project.
+add_library(minos_flags INTERFACE)
+target_include_directories(minos_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(minos_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror
+  -fno-omit-frame-pointer)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  target_compile_options(minos_flags INTERFACE -march=${MINOS_MARCH})
+endif()
+if(MINOS_SANITIZE)
+  target_compile_options(minos_flags INTERFACE -fsanitize=${MINOS_SANITIZE}
+    -fno-sanitize-recover=all)
+  target_link_options(minos_flags INTERFACE -fsanitize=${MINOS_SANITIZE})
+endif()
+if(MINOS_BUILD_FUZZERS)
+  target_compile_options(minos_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(MINOS_STATIC)
+  target_link_options(minos_flags INTERFACE -static)
+endif()
+
+# minos_room(NAME SOURCES a.cc ... TESTS a_test.cc ... USES room ... LIBRARIES target ...)
+#
+# One library per folder of src/, minos_NAME, and one test program, minos_NAME_test.
+# USES names the rooms below that it may include; tools/lint.py checks the same direction.
+function(minos_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;TESTS;USES;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+  set(target minos_${name})
+  list(TRANSFORM ROOM_USES PREPEND minos_)
+  if(ROOM_SOURCES)
+    add_library(${target} STATIC ${ROOM_SOURCES})
+    target_link_libraries(${target} PUBLIC minos_flags ${ROOM_USES} ${ROOM_LIBRARIES})
+  else()
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE minos_flags ${ROOM_USES} ${ROOM_LIBRARIES})
+  endif()
+  if(MINOS_BUILD_TESTS AND ROOM_TESTS)
+    add_executable(${target}_test ${ROOM_TESTS})
+    target_link_libraries(${target}_test PRIVATE ${target} ${ROOM_TEST_LIBRARIES}
+      GTest::gtest GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${target}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()

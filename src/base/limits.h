@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/units.h"
+
+// Every bound of the program that is not an option. A queue, table, loop or buffer without a bound
+// here is a bug.
+namespace minos {
+
+inline constexpr std::size_t kKeyBytesMax = 250;
+
+// Values: the default and the largest `-I`.
+inline constexpr std::uint64_t kItemBytesDefault = 1 * kMiB;
+inline constexpr std::uint64_t kItemBytesMax = 1 * kGiB;
+
+// A value of up to this many bytes is stored inline beside its key; longer ones as chunks.
+inline constexpr std::uint32_t kInlineValueBytesMax = 8 * 1024;
+
+// Longest command line without its keys, and longest single token of one.
+inline constexpr std::size_t kCommandLineBytesMax = 2048;
+
+// Input buffer of a stream connection: holds any inline SET whole, so that only values that are
+// stored as chunks are ever received straight into the store.
+inline constexpr std::size_t kStreamInputBytes = 16 * 1024;
+static_assert(kStreamInputBytes >= kCommandLineBytesMax + kInlineValueBytesMax + 2);
+
+// A connection whose unsent replies exceed this is not parsed until they are sent. One more reply
+// may be added beyond it.
+inline constexpr std::uint64_t kStreamOutputBytesMax = 64 * 1024;
+
+inline constexpr std::size_t kWorkersMax = 128;
+
+// Messages between two workers that were pushed and not taken yet; more wait at their sender.
+inline constexpr std::size_t kMeshRingMessages = 256;
+
+// Connections that a worker whose role changed gives away in one step.
+inline constexpr std::size_t kMigrationsPerStep = 32;
+
+// Entries of one vectored read or write.
+inline constexpr std::size_t kIoVectorsMax = 64;
+
+// Requests parsed and prefetched together: B of the paper.
+inline constexpr std::size_t kBurstRequestsMax = 32;
+
+}  // namespace minos

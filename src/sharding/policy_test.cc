@@ -1,0 +1,161 @@
+#include "sharding/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "sharding/core_plan.h"
+
+namespace minos {
+namespace {
+
+using Where = Placement::Where;
+constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+
+CorePlan plan_of(std::vector<CorePlan::Core> cores) {
+  CorePlan plan;
+  plan.threshold_bytes = 1000;
+  plan.cores = std::move(cores);
+  return plan;
+}
+
+const CorePlan kSizeAwarePlan = plan_of({{CoreRole::kSmall, {}},
+                                         {CoreRole::kSmall, {}},
+                                         {CoreRole::kSmall, {}},
+                                         {CoreRole::kLarge, {1001, 5000}},
+                                         {CoreRole::kLarge, {5001, kMax}}});
+const CorePlan kStandbyPlan = plan_of({{CoreRole::kSmall, {}}, {CoreRole::kStandby, {1001, kMax}}});
+const CorePlan kSingleCorePlan = plan_of({{CoreRole::kStandby, {1001, kMax}}});
+const CorePlan kElasticPlan = plan_of({{CoreRole::kSmall, {}},
+                                       {CoreRole::kElastic, {1001, 5000}},
+                                       {CoreRole::kElastic, {5001, kMax}}});
+const CorePlan kKeyHashPlan = plan_of({{CoreRole::kAny, {}}, {CoreRole::kAny, {}}});
+
+RequestFacts request(std::uint16_t core, std::uint64_t value_bytes) {
+  return {RequestKind::kRead, 1, value_bytes, CoreId{core}};
+}
+
+LoadFacts load(std::uint16_t core, std::uint32_t small, std::uint32_t large,
+               std::uint32_t bursts = 0) {
+  return {CoreId{core}, small, large, bursts};
+}
+
+TEST(Policy, NamesReadBack) {
+  for (const PolicyKind kind :
+       {PolicyKind::kElastic, PolicyKind::kSizeAware, PolicyKind::kKeyHash}) {
+    EXPECT_EQ(policy_kind_from(name_of(kind)), kind);
+    EXPECT_EQ(make_policy(kind)->kind(), kind);
+  }
+  const auto unknown = policy_kind_from("fifo");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error(),
+            "no policy is called 'fifo': use one of elastic, size-aware, key-hash");
+  EXPECT_FALSE(policy_kind_from("").has_value());
+  EXPECT_EQ(name_of(CoreRole::kStandby), "standby");
+}
+
+TEST(KeyHash, ServesEverythingWhereItArrives) {
+  const auto policy = make_policy(PolicyKind::kKeyHash);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{1001}, kMax}) {
+    EXPECT_EQ(policy->place(request(1, bytes), kKeyHashPlan).where, Where::kRunNow);
+  }
+  EXPECT_TRUE(policy->may_start_large(load(0, 9, 9), kKeyHashPlan));
+  EXPECT_TRUE(policy->serves_small(CoreId{1}, kKeyHashPlan));
+  EXPECT_EQ(policy->offer_to_idle(load(0, 9, 9), kKeyHashPlan), 0U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kKeyHashPlan), 32U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kKeyHashPlan), 0U);
+}
+
+TEST(SizeAware, SendsLargeRequestsToTheOwnerOfTheirSize) {
+  const auto policy = make_policy(PolicyKind::kSizeAware);
+  EXPECT_EQ(policy->place(request(0, 1000), kSizeAwarePlan).where, Where::kRunNow);
+  const Placement handed = policy->place(request(0, 1001), kSizeAwarePlan);
+  EXPECT_EQ(handed.where, Where::kHandOff);
+  EXPECT_EQ(handed.core, CoreId{3});
+  EXPECT_EQ(policy->place(request(2, 5001), kSizeAwarePlan).core, CoreId{4});
+  EXPECT_EQ(policy->place(request(3, 5000), kSizeAwarePlan).where, Where::kLargeQueue);
+  EXPECT_EQ(policy->place(request(4, 5000), kSizeAwarePlan).where, Where::kHandOff);
+  EXPECT_EQ(policy->place(request(1, 1001), kStandbyPlan).where, Where::kLargeQueue);
+  EXPECT_EQ(policy->place(request(0, 1001), kSingleCorePlan).where, Where::kLargeQueue);
+}
+
+TEST(SizeAware, LargeCoresServeNothingElseAndSmallOnesNothingLarge) {
+  const auto policy = make_policy(PolicyKind::kSizeAware);
+  EXPECT_TRUE(policy->serves_small(CoreId{0}, kSizeAwarePlan));
+  EXPECT_FALSE(policy->serves_small(CoreId{3}, kSizeAwarePlan));
+  EXPECT_TRUE(policy->serves_small(CoreId{1}, kStandbyPlan));
+  EXPECT_FALSE(policy->may_start_large(load(0, 0, 1, 100), kSizeAwarePlan));
+  EXPECT_TRUE(policy->may_start_large(load(3, 5, 1), kSizeAwarePlan));
+  EXPECT_EQ(policy->offer_to_idle(load(0, 9, 9), kSizeAwarePlan), 0U);
+}
+
+TEST(SizeAware, AStandbyCoreSharesItsTimeByQuanta) {
+  const auto policy = make_policy(PolicyKind::kSizeAware);
+  EXPECT_TRUE(policy->may_start_large(load(1, 0, 1), kStandbyPlan));
+  EXPECT_FALSE(policy->may_start_large(load(1, 1, 1), kStandbyPlan));
+  EXPECT_TRUE(policy->may_start_large(load(0, 1, 1, kBurstsPerQuantum - 1), kSingleCorePlan));
+}
+
+TEST(SizeAware, AllQueuesDrainAtTheSameRate) {
+  const auto policy = make_policy(PolicyKind::kSizeAware);
+  const auto quota = [&](std::uint16_t self, std::uint16_t owner, std::uint32_t burst) {
+    return policy->rx_quota(CoreId{self}, CoreId{owner}, burst, kSizeAwarePlan);
+  };
+  EXPECT_EQ(quota(0, 0, 32), 32U);
+  EXPECT_EQ(quota(0, 1, 32), 0U);
+  EXPECT_EQ(quota(3, 3, 32), 0U);
+  EXPECT_EQ(quota(4, 0, 32), 0U);
+  for (const std::uint16_t large : {std::uint16_t{3}, std::uint16_t{4}}) {  // 32 = 11 + 11 + 10
+    EXPECT_EQ(quota(0, large, 32), 11U);
+    EXPECT_EQ(quota(1, large, 32), 11U);
+    EXPECT_EQ(quota(2, large, 32), 10U);
+    for (std::uint16_t self = 0; self < 3; ++self) EXPECT_EQ(quota(self, large, 2), 1U);
+  }
+  EXPECT_EQ(policy->rx_quota(CoreId{1}, CoreId{1}, 32, kStandbyPlan), 32U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kStandbyPlan), 0U);
+}
+
+TEST(Elastic, KeepsLargeRequestsWhereTheyMayRun) {
+  const auto policy = make_policy(PolicyKind::kElastic);
+  EXPECT_EQ(policy->place(request(0, 1000), kElasticPlan).where, Where::kRunNow);
+  EXPECT_EQ(policy->place(request(2, 1000), kElasticPlan).where, Where::kRunNow);
+  EXPECT_EQ(policy->place(request(2, 1001), kElasticPlan).where, Where::kLargeQueue);
+  const Placement handed = policy->place(request(0, 5001), kElasticPlan);
+  EXPECT_EQ(handed.where, Where::kHandOff);
+  EXPECT_EQ(handed.core, CoreId{2});
+  for (std::uint16_t i = 0; i < 3; ++i) EXPECT_TRUE(policy->serves_small(CoreId{i}, kElasticPlan));
+}
+
+TEST(Elastic, LargeWorkWaitsForSmallButNotForEver) {
+  const auto policy = make_policy(PolicyKind::kElastic);
+  EXPECT_FALSE(policy->may_start_large(load(0, 0, 1, 100), kElasticPlan));
+  EXPECT_TRUE(policy->may_start_large(load(1, 0, 1), kElasticPlan));
+  // Small requests always wait: the worker counts the refusals, as it would.
+  std::uint32_t bursts = 0;
+  std::uint32_t quanta = 0;
+  for (std::uint32_t step = 0; step < 10 * kBurstsPerQuantum; ++step) {
+    if (policy->may_start_large(load(1, 7, 1, bursts), kElasticPlan)) {
+      ++quanta;
+      bursts = 0;
+    } else {
+      ++bursts;
+    }
+  }
+  EXPECT_EQ(quanta, 10U);
+}
+
+TEST(Elastic, OffersUpToHalfOfWhatWaits) {
+  const auto policy = make_policy(PolicyKind::kElastic);
+  EXPECT_EQ(policy->offer_to_idle(load(0, 0, 0), kElasticPlan), 0U);
+  EXPECT_EQ(policy->offer_to_idle(load(0, 1, 0), kElasticPlan), 0U);
+  EXPECT_EQ(policy->offer_to_idle(load(0, 5, 0), kElasticPlan), 2U);
+  EXPECT_EQ(policy->offer_to_idle(load(1, 1, 1), kElasticPlan), 1U);
+  EXPECT_EQ(policy->offer_to_idle(load(1, 5, 1), kElasticPlan), 3U);
+  EXPECT_EQ(policy->offer_to_idle(load(0, 9, 9), plan_of({{CoreRole::kElastic, {1001, kMax}}})),
+            0U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kElasticPlan), 32U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kElasticPlan), 0U);
+}
+
+}  // namespace
+}  // namespace minos
