@@ -1,0 +1,159 @@
+// The whole connection state machine on workers in virtual time. The input is a program: pieces for
+// several connections, windows that close and open, resets, epochs and changes of plan. Properties:
+// no check trips and no sanitizer reports; the server comes to rest; memory stays under its limit;
+// and the first connection, if nothing but its own bytes happened to it, gets the same replies as
+// from a server that received them whole.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "worker/testing/fake_server.h"
+
+namespace minos {
+namespace {
+
+constexpr std::size_t kPeers = 3;
+constexpr std::size_t kInputBytesMax = 4096;
+
+class Program {
+ public:
+  explicit Program(std::string_view bytes) : bytes_(bytes) {}
+  bool done() const { return bytes_.empty(); }
+  std::uint8_t byte() {
+    if (bytes_.empty()) return 0;
+    const auto value = static_cast<std::uint8_t>(bytes_.front());
+    bytes_.remove_prefix(1);
+    return value;
+  }
+  std::string_view take(std::size_t n) {
+    const std::string_view taken = bytes_.substr(0, n);
+    bytes_.remove_prefix(taken.size());
+    return taken;
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
+FakeServer::Options options_for(std::uint8_t choice) {
+  FakeServer::Options options;
+  options.policy = static_cast<PolicyKind>(choice % 3);
+  options.workers = static_cast<std::uint16_t>(1 + choice / 3 % 3);
+  options.memory_bytes = 16 * kMiB;
+  options.quantum_bytes = 4096 << (choice / 9 % 4);
+  options.evict = choice < 200;
+  return options;
+}
+
+void publish_roles(FakeServer& server, std::uint8_t choice) {
+  CorePlan plan = server.plan();
+  if (plan.core_count() < 2 || plan.cores.back().role == CoreRole::kAny) return;
+  ++plan.version;
+  plan.threshold_bytes = kInlineValueBytesMax;
+  const bool elastic =
+      plan.count(CoreRole::kElastic) + plan.count(CoreRole::kSmall) == plan.core_count() &&
+      plan.count(CoreRole::kElastic) > 0;
+  const std::size_t first_large = 1 + choice % (plan.cores.size() - 1);
+  for (std::size_t i = 0; i < plan.cores.size(); ++i) {
+    const CoreRole large = elastic ? CoreRole::kElastic : CoreRole::kLarge;
+    plan.cores[i].role = i < first_large ? CoreRole::kSmall : large;
+    const std::uint64_t min = i == first_large ? 0 : ~std::uint64_t{0};
+    plan.cores[i].large_range = {min, ~std::uint64_t{0}};
+  }
+  server.publish(plan);
+}
+
+// A short way to write long bodies: "@n" stands for n * 512 bytes.
+void append_expanded(std::string& out, std::string_view piece) {
+  for (std::size_t i = 0; i < piece.size(); ++i) {
+    if (piece[i] == '@' && i + 1 < piece.size()) {
+      out.append(static_cast<std::uint8_t>(piece[++i]) * std::size_t{512}, 'x');
+    } else {
+      out += piece[i];
+    }
+  }
+}
+
+void check_limits(FakeServer& server) {
+  const MemoryUse memory = server.store().memory();
+  CHECK(memory.used_bytes <= memory.limit_bytes);
+}
+
+void run_program(std::string_view input) {
+  Program program(input);
+  FakeServer server(options_for(program.byte()));
+  std::vector<FakeNetwork::Peer*> peers;
+  for (std::size_t i = 0; i < kPeers; ++i) peers.push_back(&server.connect());
+  while (!program.done()) {
+    const std::uint8_t action = program.byte();
+    FakeNetwork::Peer& peer = *peers[action % kPeers];
+    switch (action / kPeers % 8) {
+      case 0:
+      case 1:
+      case 2:
+        append_expanded(peer.to_server, program.take(program.byte()));
+        break;
+      case 3:
+        server.step_all();
+        break;
+      case 4:
+        peer.window_bytes = program.byte() * std::uint64_t{256};
+        break;
+      case 5:
+        peer.window_bytes = ~std::uint64_t{0};
+        peer.segment_bytes = 1 + program.byte();
+        break;
+      case 6:
+        publish_roles(server, program.byte());
+        break;
+      case 7:
+        if (action >= 250) peer.reset = true;
+        if (action >= 240) peer.ended = true;
+        server.advance(millis(program.byte()));
+        server.plan_epoch();
+        break;
+    }
+    check_limits(server);
+  }
+  for (FakeNetwork::Peer* peer : peers) peer->window_bytes = ~std::uint64_t{0};
+  CHECK(server.run());
+  check_limits(server);
+}
+
+// One connection's bytes, whole and in pieces, give the same replies on every policy.
+void compare_pieces(std::string_view input) {
+  Program program(input);
+  const FakeServer::Options options = options_for(program.byte());
+  const std::uint8_t piece = static_cast<std::uint8_t>(1 + program.byte() % 64);
+  std::string stream;
+  append_expanded(stream, program.take(kInputBytesMax));
+  if (stream.find("stats") != std::string::npos || stream.find("gets") != std::string::npos) return;
+  FakeServer whole(options);
+  FakeServer pieces(options);
+  FakeNetwork::Peer& one = whole.connect();
+  FakeNetwork::Peer& other = pieces.connect();
+  one.to_server = other.to_server = stream;
+  other.segment_bytes = piece;
+  CHECK(whole.run());
+  CHECK(pieces.run());
+  CHECK(one.from_server == other.from_server);
+  CHECK(one.closed_by_server == other.closed_by_server);
+}
+
+}  // namespace
+}  // namespace minos
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 3 || size > minos::kInputBytesMax) return 0;
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (data[0] % 2 == 0) {
+    minos::run_program(input.substr(1));
+  } else {
+    minos::compare_pieces(input.substr(1));
+  }
+  return 0;
+}

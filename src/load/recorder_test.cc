@@ -1,0 +1,72 @@
+#include "load/recorder.h"
+
+#include <gtest/gtest.h>
+
+namespace minos {
+namespace {
+
+FinishedRequest reply(SizeClass size_class, Nanos scheduled,
+                      ReplyStatus status = ReplyStatus::kHit) {
+  return {.request = {.key = 0, .value_bytes = 1, .op = LoadOp::kGet, .size_class = size_class},
+          .status = status,
+          .scheduled = scheduled};
+}
+
+TEST(Recorder, CountsOnlyItsWindow) {
+  Recorder recorder(millis(10), millis(20), millis(1));
+  recorder.record(reply(SizeClass::kTiny, millis(9)), millis(11));   // due before, arrived within
+  recorder.record(reply(SizeClass::kTiny, millis(12)), millis(13));  // both within
+  recorder.record(reply(SizeClass::kTiny, millis(19)), millis(25));  // due within, arrived after
+  recorder.record(reply(SizeClass::kTiny, millis(20)), millis(26));  // neither
+  const ClassStats& tiny = recorder.of(SizeClass::kTiny);
+  EXPECT_EQ(tiny.received, 2U);
+  EXPECT_EQ(tiny.latency_ns.count(), 2U);
+  EXPECT_EQ(tiny.max, millis(6));
+  EXPECT_EQ(tiny.quantile(1), millis(6));
+}
+
+TEST(Recorder, TellsOutcomesApart) {
+  Recorder recorder(Nanos(0), millis(20), millis(1));
+  recorder.record(reply(SizeClass::kLarge, millis(1), ReplyStatus::kMiss), millis(2));
+  recorder.record(reply(SizeClass::kLarge, millis(1), ReplyStatus::kRefused), millis(2));
+  recorder.record(reply(SizeClass::kLarge, millis(1), ReplyStatus::kWrongSize), millis(2));
+  recorder.record(reply(SizeClass::kLarge, millis(1), ReplyStatus::kStored), millis(2));
+  const ClassStats& large = recorder.of(SizeClass::kLarge);
+  EXPECT_EQ(large.misses, 1U);
+  EXPECT_EQ(large.refused, 1U);
+  EXPECT_EQ(large.wrong, 1U);
+  EXPECT_EQ(large.latency_ns.count(), 4U);
+}
+
+TEST(Recorder, MeasuresLateness) {
+  Recorder recorder(millis(10), millis(20), millis(1));
+  recorder.issued(millis(9), millis(19));
+  recorder.issued(millis(12), millis(12) + micros(3));
+  EXPECT_EQ(recorder.issued_count(), 1U);
+  EXPECT_EQ(recorder.lateness_max(), micros(3));
+}
+
+// One slice of ten is ruined by a pause: it decides the p99 of the run, not the median of slices.
+TEST(SliceRecorder, MedianIgnoresARuinedSlice) {
+  Recorder a(Nanos(0), millis(500), millis(50));
+  Recorder b(Nanos(0), millis(500), millis(50));
+  for (int slice = 0; slice < 10; ++slice) {
+    for (int i = 1; i <= 1000; ++i) {
+      const Nanos at = millis(50 * slice) + micros(i * 40);
+      const Nanos latency = slice == 4 ? millis(5) : Nanos(i * 100);
+      (i % 2 == 0 ? a : b).record(reply(SizeClass::kSmall, at - latency), at);
+    }
+  }
+  a.finish();
+  b.finish();
+  a.merge(b);
+  const SliceRecorder::Summary summary = a.slices().summary();
+  EXPECT_EQ(summary.slices, 10U);
+  EXPECT_NEAR(summary.requests, 1000, 2);
+  EXPECT_NEAR(summary.p50_ns, 50'000, 500);
+  EXPECT_NEAR(summary.p99_ns, 99'000, 1500);
+  EXPECT_EQ(a.of(SizeClass::kSmall).quantile(0.99), millis(5));
+}
+
+}  // namespace
+}  // namespace minos

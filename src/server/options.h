@@ -1,0 +1,69 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/units.h"
+#include "sharding/policy.h"
+
+namespace minos {
+
+struct ListenAddress {
+  std::string host;  // numeric address or name; "" = every address of this machine
+  std::uint16_t port = 0;
+  friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
+};
+
+// Everything that the command line and the configuration file can say. What parse_options returns
+// has passed every check that needs no look at the machine.
+struct ServerOptions {
+  std::uint16_t port = 11211;         // 0 = any free port
+  std::vector<ListenAddress> listen;  // empty exactly when unix_socket is set
+  std::string unix_socket;            // "" = none; set, it replaces TCP
+  std::uint32_t unix_mask = 0700;
+  std::uint32_t connections_max = 1024;
+  std::uint32_t backlog = 1024;
+  std::chrono::seconds idle_timeout{0};  // 0 = never
+
+  std::uint64_t memory_bytes = 64 * kMiB;
+  std::uint64_t item_bytes_max = kItemBytesDefault;
+  bool evict = true;
+  bool cas = true;
+  bool lock_memory = false;
+
+  std::uint16_t threads = 4;
+  PolicyKind sharding = PolicyKind::kElastic;
+  std::vector<std::uint32_t> cpus;  // worker i runs on cpus[i]; empty = the kernel chooses
+  std::chrono::microseconds busy_poll{0};
+  std::chrono::milliseconds epoch{1000};
+  double large_percentile = 99.0;
+  double smoothing = 0.9;
+  std::uint64_t quantum_bytes = 0;  // 0 = built-in
+  std::uint32_t burst_requests = kBurstRequestsMax;
+
+  std::string config_file;
+  std::uint32_t verbosity = 0;  // 0 .. 3
+  bool daemon = false;
+  std::string pidfile;
+  std::string user;
+  bool shutdown_command = false;
+
+  friend bool operator==(const ServerOptions&, const ServerOptions&) = default;
+};
+
+// The program should print `text` and exit with `code` before it does anything else.
+struct OptionsExit {
+  int code = 0;
+  std::string text;  // ends with a newline
+  bool to_stderr = false;
+};
+
+// The command line wins over the file named by --config, which wins over the defaults. Reads that
+// file and nothing else; opens no socket.
+std::expected<ServerOptions, OptionsExit> parse_options(int argc, const char* const* argv);
+
+}  // namespace minos

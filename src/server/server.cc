@@ -1,0 +1,213 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "server/log_level.h"
+
+namespace minos {
+
+namespace {
+
+enum class Source : std::uint64_t { kListener, kSignal, kEpoch, kStop };
+
+ControllerOptions controller_options(const ServerOptions& options) {
+  ControllerOptions out;
+  out.policy = options.sharding;
+  out.cores = options.threads;
+  out.large_percentile = options.large_percentile;
+  out.smoothing = options.smoothing;
+  // Moving a connection costs more than serving a value that is stored inline.
+  out.threshold_min_bytes = kInlineValueBytesMax;
+  return out;
+}
+
+ServerOptions with_defaults(ServerOptions options) {
+  if (options.quantum_bytes == 0) options.quantum_bytes = kStreamQuantumBytes;
+  return options;
+}
+
+std::string errno_text() { return std::strerror(errno); }
+
+}  // namespace
+
+Server::Server(const ServerOptions& options)
+    : options_(with_defaults(options)),
+      policy_(make_policy(options.sharding)),
+      controller_(controller_options(options)),
+      mesh_(options.threads),
+      plans_(controller_.initial(), options.threads),
+      registry_(options.connections_max),
+      counted_(options.threads) {}
+
+Server::~Server() {
+  housekeeper_ = std::jthread();
+  for (const auto& thread : threads_) thread->stop();
+  threads_.clear();
+}
+
+std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions& options,
+                                                                   std::vector<Fd> listeners) {
+  std::unique_ptr<Server> server(new Server(options));
+  StoreOptions store;
+  store.memory_bytes = options.memory_bytes;
+  store.item_bytes_max = options.item_bytes_max;
+  store.evict = options.evict;
+  store.cores = options.threads;
+  auto created = KvStore::create(store);
+  if (!created) return std::unexpected(created.error());
+  server->store_ = std::move(*created);
+  for (std::uint16_t i = 0; i < options.threads; ++i) {
+    server->stats_.push_back(std::make_unique<WorkerStats>());
+  }
+  server->report_ = std::make_unique<StatsReport>(
+      StatsReport::Shared{server->options_, *server->store_, server->mesh_, server->plans_,
+                          server->registry_, server->stats_},
+      SteadyClock::unix_now());
+  server->acceptor_ = std::make_unique<Acceptor>(
+      Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->registry_,
+                       options.item_bytes_max},
+      std::move(listeners), [&server = *server](CoreId core) { server.wake(core); });
+  if (auto built = server->build_workers(); !built) return std::unexpected(built.error());
+  if (auto watched = server->watch_all(); !watched) return std::unexpected(watched.error());
+  return server;
+}
+
+std::expected<void, std::string> Server::build_workers() {
+  const WorkerShared shared{*store_, mesh_, plans_, *policy_, clock_, *report_};
+  for (std::uint16_t i = 0; i < options_.threads; ++i) {
+    WorkerConfig config;
+    config.self = CoreId{i};
+    config.quantum_bytes = options_.quantum_bytes;
+    config.item_bytes_max = options_.item_bytes_max;
+    config.burst_requests = options_.burst_requests;
+    config.cas_enabled = options_.cas;
+    config.shutdown_enabled = options_.shutdown_command;
+    config.version_reply = kVersionReply;
+    auto transport = TcpTransport::create();
+    if (!transport) return std::unexpected(transport.error());
+    WorkerThread::Options thread;
+    if (!options_.cpus.empty()) thread.cpu = options_.cpus[i];
+    thread.busy_poll = options_.busy_poll;
+    threads_.push_back(std::make_unique<WorkerThread>(
+        thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]),
+        std::move(*transport)));
+  }
+  return {};
+}
+
+std::expected<void, std::string> Server::watch_all() {
+  epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  signals_ = Fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  epoch_timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  stop_event_ = Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  const auto watch = [&](const Fd& fd, Source source) {
+    epoll_event wanted{};
+    wanted.events = EPOLLIN;
+    wanted.data.u64 = static_cast<std::uint64_t>(source);
+    return fd && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &wanted) == 0;
+  };
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.epoch);
+  const Nanos rest = options_.epoch - seconds;
+  const timespec period{static_cast<time_t>(seconds.count()), static_cast<long>(rest.count())};
+  const itimerspec every{period, period};
+  if (!watch(signals_, Source::kSignal) || !watch(epoch_timer_, Source::kEpoch) ||
+      !watch(stop_event_, Source::kStop) ||
+      !acceptor_->watch(epoll_.get(), static_cast<std::uint64_t>(Source::kListener)) ||
+      ::timerfd_settime(epoch_timer_.get(), 0, &every, nullptr) != 0) {
+    return std::unexpected(fmt::format("cannot watch the listeners: {}", errno_text()));
+  }
+  return {};
+}
+
+void Server::start_threads() {
+  for (const auto& thread : threads_) {
+    thread->start([this](CoreId core) { wake(core); }, [this] { request_stop(); });
+  }
+  housekeeper_ = std::jthread([this](const std::stop_token& stop) { housekeep(stop); });
+}
+
+std::expected<void, std::string> Server::run() {
+  start_threads();
+  for (;;) {
+    std::array<epoll_event, 8> events;
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), -1);
+    if (count < 0 && errno != EINTR) {
+      return std::unexpected(fmt::format("epoll failed: {}", errno_text()));
+    }
+    for (int i = 0; i < count; ++i) {
+      switch (static_cast<Source>(events[static_cast<std::size_t>(i)].data.u64)) {
+        case Source::kListener:
+          acceptor_->accept_all();
+          break;
+        case Source::kEpoch: {
+          std::uint64_t ticks = 0;
+          if (::read(epoch_timer_.get(), &ticks, sizeof ticks) > 0) plan_epoch();
+          break;
+        }
+        case Source::kSignal:
+        case Source::kStop:
+          spdlog::info("stopping");
+          return {};
+      }
+    }
+  }
+}
+
+void Server::request_stop() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+}
+
+void Server::plan_epoch() {
+  SizeHistogram epoch;
+  for (std::size_t i = 0; i < stats_.size(); ++i) {
+    epoch.merge(stats_[i]->sizes.delta_since(counted_[i]));
+  }
+  CorePlan next = controller_.next(epoch, plans_.current()->version);
+  CorePlan same = next;
+  same.version = plans_.current()->version;
+  if (same == *plans_.current()) return;
+  spdlog::debug("plan {}: threshold {} bytes, {} small, {} large cores", next.version,
+                next.threshold_bytes, next.count(CoreRole::kSmall), next.count(CoreRole::kLarge));
+  plans_.publish(std::move(next));
+  // A worker that sleeps through many plans would keep them all alive.
+  constexpr std::size_t kPlansMax = 16;
+  if (plans_.retained() > kPlansMax) {
+    for (const auto& thread : threads_) thread->wake();
+  }
+}
+
+// Touches memory ahead of the workers; often while they fill it, seldom while nothing happens.
+void Server::housekeep(const std::stop_token& stop) {
+  constexpr std::uint64_t kPrefaultBytes = 64 * kMiB;
+  std::mutex mutex;
+  std::condition_variable_any wakeup;
+  auto pause = std::chrono::milliseconds(5);
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    const bool worked = store_->prefault(kPrefaultBytes) != 0;
+    pause = worked ? std::chrono::milliseconds(5)
+                   : std::min(pause * 2, std::chrono::milliseconds(320));
+    wakeup.wait_for(lock, stop, pause, [] { return false; });
+  }
+}
+
+}  // namespace minos

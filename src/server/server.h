@@ -1,0 +1,67 @@
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/acceptor.h"
+#include "server/options.h"
+#include "server/stats_report.h"
+#include "server/steady_clock.h"
+#include "server/worker_thread.h"
+#include "sharding/size_controller.h"
+
+namespace minos {
+
+// One quantum of large work on a stream: docs/results/quantum.md has the curve it was read from.
+inline constexpr std::uint64_t kStreamQuantumBytes = 256 * kKiB;
+
+// A whole server: the store, the workers on their threads, and on the calling thread the acceptor
+// and the controller that plans each epoch.
+class Server {
+ public:
+  // Builds everything; nothing runs yet. `listeners` are bound already, so that a failure to bind
+  // is told before the program becomes a daemon.
+  static std::expected<std::unique_ptr<Server>, std::string> create(const ServerOptions& options,
+                                                                    std::vector<Fd> listeners);
+  ~Server();
+
+  // Serves until request_stop(), SIGTERM or SIGINT (which the caller has blocked).
+  std::expected<void, std::string> run();
+  // Any thread.
+  void request_stop();
+
+ private:
+  explicit Server(const ServerOptions& options);
+
+  std::expected<void, std::string> build_workers();
+  std::expected<void, std::string> watch_all();
+  void start_threads();
+  void plan_epoch();
+  void housekeep(const std::stop_token& stop);
+  void wake(CoreId core) { threads_[core.value]->wake(); }
+
+  const ServerOptions options_;
+  SteadyClock clock_;
+  std::unique_ptr<KvStore> store_;
+  std::unique_ptr<const Policy> policy_;
+  SizeController controller_;
+  Mesh mesh_;
+  PlanBoard plans_;
+  ConnectionRegistry registry_;
+  std::vector<std::unique_ptr<WorkerStats>> stats_;
+  std::vector<SizeHistogram> counted_;  // per worker: sizes that earlier epochs saw
+  std::unique_ptr<StatsReport> report_;
+  std::unique_ptr<Acceptor> acceptor_;
+  Fd epoll_;
+  Fd signals_;
+  Fd epoch_timer_;
+  Fd stop_event_;
+  std::vector<std::unique_ptr<WorkerThread>> threads_;
+  std::jthread housekeeper_;
+};
+
+}  // namespace minos

@@ -1,0 +1,251 @@
+#include "server/stats_report.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "server/log_level.h"
+
+namespace minos {
+
+namespace {
+
+template <typename Value>
+void stat(std::string& out, std::string_view name, const Value& value) {
+  fmt::format_to(std::back_inserter(out), "STAT {} {}\r\n", name, value);
+}
+
+void stat_time(std::string& out, std::string_view name, const timeval& time) {
+  fmt::format_to(std::back_inserter(out), "STAT {} {}.{:06}\r\n", name, time.tv_sec, time.tv_usec);
+}
+
+constexpr struct {
+  std::string_view name;
+  Counter counter;
+} kGeneralCounters[] = {
+    {"cmd_get", Counter::kCmdGet},           {"cmd_set", Counter::kCmdSet},
+    {"cmd_flush", Counter::kCmdFlush},       {"cmd_touch", Counter::kCmdTouch},
+    {"get_hits", Counter::kGetHits},         {"get_misses", Counter::kGetMisses},
+    {"delete_misses", Counter::kDeleteMisses}, {"delete_hits", Counter::kDeleteHits},
+    {"incr_misses", Counter::kIncrMisses},   {"incr_hits", Counter::kIncrHits},
+    {"decr_misses", Counter::kDecrMisses},   {"decr_hits", Counter::kDecrHits},
+    {"cas_misses", Counter::kCasMisses},     {"cas_hits", Counter::kCasHits},
+    {"cas_badval", Counter::kCasBadval},     {"touch_hits", Counter::kTouchHits},
+    {"touch_misses", Counter::kTouchMisses}, {"store_too_large", Counter::kTooLarge},
+    {"store_no_memory", Counter::kOutOfMemory}, {"bytes_read", Counter::kBytesRead},
+    {"bytes_written", Counter::kBytesWritten},
+};
+
+std::string_view name_of(ReportClass report_class) {
+  constexpr std::string_view kNames[] = {"tiny", "small", "medium", "large"};
+  return kNames[static_cast<std::size_t>(report_class)];
+}
+
+}  // namespace
+
+StatsReport::StatsReport(const Shared& shared, UnixSeconds started)
+    : shared_(shared), started_(started) {}
+
+bool StatsReport::append_stats(std::string_view argument, Now now, std::string& out) {
+  if (argument.empty()) {
+    general(now, out);
+  } else if (argument == "settings") {
+    settings(out);
+  } else if (argument == "items") {
+    items(out);
+  } else if (argument == "sizes") {
+    sizes(out);
+  } else if (argument == "conns") {
+    connections(now, out);
+  } else if (argument == "minos") {
+    minos(out);
+  } else if (argument == "slabs") {
+    stat(out, "active_slabs", 0);
+    stat(out, "total_malloced", shared_.store.memory().used_bytes);
+  } else if (argument == "reset") {
+    reset();
+    out += "RESET\r\n";
+    return true;
+  } else {
+    return false;
+  }
+  out += "END\r\n";
+  return true;
+}
+
+void StatsReport::set_verbosity(std::uint32_t level) { set_log_level(level); }
+
+std::uint64_t StatsReport::sum(Counter counter) const {
+  std::uint64_t total = 0;
+  for (const auto& worker : shared_.workers) total += worker->get(counter);
+  return total;
+}
+
+std::uint64_t StatsReport::since_reset(Counter counter) const {
+  const std::lock_guard lock(mutex_);
+  return sum(counter) - baseline_[static_cast<std::size_t>(counter)];
+}
+
+void StatsReport::reset() {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < kCounters; ++i) baseline_[i] = sum(static_cast<Counter>(i));
+}
+
+void StatsReport::general(Now now, std::string& out) const {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const MemoryUse memory = shared_.store.memory();
+  const StoreStats store = shared_.store.stats();
+  stat(out, "pid", ::getpid());
+  stat(out, "uptime", now.unix_s - started_);
+  stat(out, "time", now.unix_s);
+  stat(out, "version", kServerVersion);
+  stat(out, "pointer_size", sizeof(void*) * 8);
+  stat_time(out, "rusage_user", usage.ru_utime);
+  stat_time(out, "rusage_system", usage.ru_stime);
+  stat(out, "max_connections", shared_.registry.capacity());
+  stat(out, "curr_connections", shared_.registry.open_count());
+  stat(out, "total_connections", shared_.registry.opened_total());
+  stat(out, "rejected_connections", shared_.registry.rejected_total());
+  stat(out, "connection_structures", shared_.registry.open_count());
+  for (const auto& counter : kGeneralCounters) {
+    stat(out, counter.name, since_reset(counter.counter));
+  }
+  stat(out, "limit_maxbytes", memory.limit_bytes);
+  stat(out, "accepting_conns", 1);
+  stat(out, "threads", shared_.options.threads);
+  stat(out, "hash_bytes", memory.index_bytes);
+  stat(out, "bytes", store.item_bytes);
+  stat(out, "curr_items", store.items);
+  stat(out, "total_items", store.items_total);
+  stat(out, "evictions", store.evictions);
+  stat(out, "reclaimed", store.expired);
+  stat(out, "memory_used_bytes", memory.used_bytes);
+}
+
+void StatsReport::settings(std::string& out) const {
+  const ServerOptions& options = shared_.options;
+  stat(out, "maxbytes", options.memory_bytes);
+  stat(out, "maxconns", options.connections_max);
+  stat(out, "tcpport", options.port);
+  stat(out, "udpport", 0);
+  std::string interfaces;
+  for (const ListenAddress& address : options.listen) {
+    if (!interfaces.empty()) interfaces += ',';
+    interfaces += fmt::format("{}:{}", address.host, address.port);
+  }
+  stat(out, "inter", interfaces);
+  stat(out, "verbosity", log_level());
+  stat(out, "evictions", options.evict ? "on" : "off");
+  stat(out, "domain_socket", options.unix_socket.empty() ? "NULL" : options.unix_socket);
+  stat(out, "umask", fmt::format("{:o}", options.unix_mask));
+  stat(out, "num_threads", options.threads);
+  stat(out, "cas_enabled", options.cas ? "yes" : "no");
+  stat(out, "tcp_backlog", options.backlog);
+  stat(out, "item_size_max", options.item_bytes_max);
+  stat(out, "idle_timeout", options.idle_timeout.count());
+  stat(out, "shutdown_command", options.shutdown_command ? "yes" : "no");
+  stat(out, "sharding", name_of(options.sharding));
+  stat(out, "quantum_bytes", options.quantum_bytes);
+  stat(out, "epoch_ms", options.epoch.count());
+  stat(out, "large_percentile", options.large_percentile);
+  stat(out, "smoothing", options.smoothing);
+  stat(out, "busy_poll_us", options.busy_poll.count());
+}
+
+void StatsReport::items(std::string& out) const {
+  // memcached numbers its slab classes; here 1 is what is stored inline, 2 what is stored in chunks.
+  const StoreStats store = shared_.store.stats();
+  if (store.items > store.large_items) stat(out, "items:1:number", store.items - store.large_items);
+  if (store.large_items != 0) stat(out, "items:2:number", store.large_items);
+  if (store.items != 0) stat(out, "items:1:evicted", store.evictions);
+}
+
+// Requested value sizes since the start, by power of two: what the controller sees.
+void StatsReport::sizes(std::string& out) const {
+  SizeHistogram all;
+  for (const auto& worker : shared_.workers) {
+    SizeHistogram none;
+    all.merge(worker->sizes.delta_since(none));
+  }
+  std::uint64_t below = 0;
+  std::size_t next = 0;
+  for (std::uint64_t upper = 32; upper <= kItemBytesMax; upper *= 2) {
+    std::uint64_t count = 0;
+    for (; next < kSizeClasses && upper_bytes(next) <= upper; ++next) count += all.count(next);
+    if (count != 0) stat(out, fmt::format("{}", upper), count);
+    below += count;
+  }
+}
+
+void StatsReport::connections(Now now, std::string& out) const {
+  shared_.registry.for_each([&](const ConnectionRegistry::Entry& entry) {
+    const std::string id = std::to_string(entry.handle);
+    stat(out, id + ":addr", entry.peer);
+    stat(out, id + ":listen_addr", entry.local);
+    stat(out, id + ":secs_since_last_cmd", now.unix_s - std::min(now.unix_s, entry.last_command));
+  });
+}
+
+void StatsReport::minos(std::string& out) const {
+  const CorePlan& plan = *shared_.plans.current();
+  stat(out, "policy", name_of(shared_.options.sharding));
+  stat(out, "plan_version", plan.version);
+  stat(out, "threshold_bytes", plan.threshold_bytes);
+  stat(out, "small_cost_share", fmt::format("{:.4f}", plan.small_cost_share));
+  stat(out, "quantum_bytes", shared_.options.quantum_bytes);
+  for (std::uint16_t i = 0; i < plan.core_count(); ++i) {
+    const WorkerStats& worker = *shared_.workers[i];
+    const CorePlan::Core& core = plan.cores[i];
+    const std::string name = fmt::format("core:{}:", i);
+    stat(out, name + "role", name_of(core.role));
+    if (core.role != CoreRole::kAny && core.role != CoreRole::kSmall) {
+      stat(out, name + "large_min_bytes", core.large_range.min_bytes);
+      stat(out, name + "large_max_bytes", core.large_range.max_bytes);
+    }
+    stat(out, name + "connections", shared_.mesh.connections(CoreId{i}));
+    stat(out, name + "requests", worker.get(Counter::kRequests));
+    stat(out, name + "large_requests", worker.get(Counter::kLargeRequests));
+    stat(out, name + "quanta", worker.get(Counter::kQuanta));
+    stat(out, name + "steps", worker.get(Counter::kSteps));
+    stat(out, name + "bursts", worker.get(Counter::kBursts));
+    stat(out, name + "hand_offs_in", worker.get(Counter::kHandOffsIn));
+    stat(out, name + "hand_offs_out", worker.get(Counter::kHandOffsOut));
+    stat(out, name + "offered", worker.get(Counter::kOffered));
+    stat(out, name + "migrated", worker.get(Counter::kMigrated));
+    stat(out, name + "ring_full", worker.get(Counter::kRingFull));
+    stat(out, name + "buffer_denied", worker.get(Counter::kBufferDenied));
+  }
+  classes(out);
+}
+
+void StatsReport::classes(std::string& out) const {
+  for (std::size_t i = 0; i < kReportClasses; ++i) {
+    Histogram wait;
+    Histogram service;
+    for (const auto& worker : shared_.workers) {
+      wait.merge(worker->queue_wait_ns[i].snapshot());
+      service.merge(worker->service_ns[i].snapshot());
+    }
+    const std::string_view name = name_of(static_cast<ReportClass>(i));
+    stat(out, fmt::format("{}:count", name), wait.count());
+    const auto quantiles = [&](std::string_view what, const Histogram& histogram) {
+      constexpr struct {
+        std::string_view name;
+        double share;
+      } kShares[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}};
+      for (const auto& share : kShares) {
+        stat(out, fmt::format("{}:{}_{}_us", name, what, share.name),
+             fmt::format("{:.1f}", static_cast<double>(histogram.quantile(share.share)) / 1000.0));
+      }
+    };
+    quantiles("queue_wait", wait);
+    quantiles("service", service);
+  }
+}
+
+}  // namespace minos

@@ -1,0 +1,77 @@
+#include "server/worker_thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <bit>
+#include <utility>
+
+namespace minos {
+
+WorkerThread::WorkerThread(const Options& options, const SteadyClock& clock,
+                           std::unique_ptr<Worker> worker, std::unique_ptr<TcpTransport> transport)
+    : options_(options),
+      clock_(clock),
+      transport_(std::move(transport)),
+      worker_(std::move(worker)) {}
+
+WorkerThread::~WorkerThread() { stop(); }
+
+void WorkerThread::start(std::function<void(CoreId)> wake_core, std::function<void()> shutdown) {
+  wake_core_ = std::move(wake_core);
+  shutdown_ = std::move(shutdown);
+  thread_ = std::thread([this] { run(); });
+}
+
+void WorkerThread::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_relaxed);
+  wake();
+  thread_.join();
+}
+
+void WorkerThread::run() {
+  if (options_.cpu) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(*options_.cpu, &cpus);
+    // Checked against the machine before any thread was started.
+    ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
+  }
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    receive();
+    const Now now{rx_.arrived, SteadyClock::unix_now()};
+    const StepReport report = worker_->step(now, rx_, tx_);
+    transport_->send(tx_);
+    if (worker_->has_wakes()) wake_others();
+    if (report.shutdown) shutdown_();
+  }
+}
+
+void WorkerThread::receive() {
+  RxPlan plan = worker_->rx_plan();
+  if (plan.block == Nanos(0)) {
+    idle_since_ = Nanos(0);
+  } else if (options_.busy_poll > Nanos(0)) {
+    const Nanos now = clock_.now();
+    if (idle_since_ == Nanos(0)) idle_since_ = now;
+    if (now - idle_since_ < options_.busy_poll) plan.block = Nanos(0);
+  }
+  if (plan.block != Nanos(0) && !worker_->prepare_sleep()) plan.block = Nanos(0);
+  transport_->receive(plan, rx_);
+  worker_->awake();
+  if (!rx_.events.empty()) idle_since_ = Nanos(0);
+  rx_.arrived = clock_.now();
+}
+
+void WorkerThread::wake_others() {
+  const auto wakes = worker_->take_wakes();
+  for (std::size_t word = 0; word < wakes.size(); ++word) {
+    for (std::uint64_t left = wakes[word]; left != 0; left &= left - 1) {
+      const auto bit = static_cast<std::size_t>(std::countr_zero(left));
+      wake_core_(CoreId{static_cast<std::uint16_t>(word * 64 + bit)});
+    }
+  }
+}
+
+}  // namespace minos

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "server/steady_clock.h"
+#include "transport/tcp/tcp_transport.h"
+#include "worker/worker.h"
+
+namespace minos {
+
+// A worker and its transport under one thread, pinned if asked: receive, step, send, until stopped.
+class WorkerThread {
+ public:
+  struct Options {
+    std::optional<std::uint32_t> cpu;
+    Nanos busy_poll{0};  // how long to look for work before sleeping
+  };
+
+  WorkerThread(const Options& options, const SteadyClock& clock, std::unique_ptr<Worker> worker,
+               std::unique_ptr<TcpTransport> transport);
+  ~WorkerThread();
+
+  // `wake_core` ends the sleep of another worker; `shutdown` is called when a client asked for it.
+  void start(std::function<void(CoreId)> wake_core, std::function<void()> shutdown);
+  void stop();
+  void wake() { transport_->wake(); }
+
+ private:
+  void run();
+  void receive();
+  void wake_others();
+
+  Options options_;
+  const SteadyClock& clock_;
+  std::unique_ptr<TcpTransport> transport_;
+  std::unique_ptr<Worker> worker_;
+  std::function<void(CoreId)> wake_core_;
+  std::function<void()> shutdown_;
+  // Relaxed: the wake() that follows a store makes the loop look again; joining orders the rest.
+  std::atomic<bool> stopping_{false};
+  Rx rx_;
+  Tx tx_;
+  Nanos idle_since_{0};
+  std::thread thread_;
+};
+
+}  // namespace minos

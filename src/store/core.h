@@ -1,0 +1,192 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string_view>
+
+#include "base/histogram.h"
+#include "store/shared.h"
+
+namespace minos::store {
+
+// Written by one core, summed over all by KvStore::stats(). Some go up on one core and down on
+// another; the sum modulo 2^64 is exact.
+struct Counters {
+  SharedCounter items;
+  SharedCounter item_bytes;
+  SharedCounter items_total;
+  SharedCounter large_items;
+  SharedCounter evictions;
+  SharedCounter expired;
+};
+
+// The work behind StoreCore: one file per kind of it.
+class Core {
+ public:
+  Core(Shared& shared, std::uint32_t number) : shared_(shared), number_(number) {}
+
+  // core.cc
+  void quiesce();
+  void offline();
+  void online();
+  const Counters& counters() const { return counters_; }
+  void prefetch_bucket(std::uint64_t hash) const { shared_.index.prefetch_bucket(hash); }
+  void prefetch_item(std::uint64_t hash) const { shared_.index.prefetch_item(hash); }
+
+  // read.cc
+  std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
+  std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
+                               Now now);
+  bool remove(std::string_view key, std::uint64_t hash, Now now);
+
+  // write.cc
+  StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                  std::string_view value, std::uint64_t cas, Now now);
+  // A value with one reference that is the caller's, or nullptr; counted as a draft.
+  LargeValue* reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now);
+  // Consumes the reference.
+  StoreStatus publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                      LargeValue* value, std::uint64_t cas, Now now);
+
+  // arith.cc
+  std::expected<std::uint64_t, ArithError> arith(std::string_view key, std::uint64_t hash,
+                                                 bool increment, std::uint64_t delta, Now now);
+
+  // maintain.cc
+  std::uint32_t maintain(Now now, std::uint32_t budget);
+
+  // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be
+  // done now.
+  bool relieve(std::uint64_t bytes_needed, Now now);
+
+ private:
+  struct Open {
+    SegmentId id = kNoSegment;
+    std::uint32_t used_bytes = kSegmentBytes;
+  };
+  enum class Cause : std::uint8_t { kCompaction, kEviction };
+  struct Victim {
+    SegmentId id = kNoSegment;
+    Cause cause = Cause::kCompaction;
+    Queue queue = Queue::kSmall;
+    std::uint32_t at = 0;
+    std::uint32_t kept_bytes = 0;
+  };
+  struct Sweep {
+    SegmentId id = kNoSegment;
+    std::uint32_t at = 0;
+  };
+
+  // Bytes cleaned per byte stored while memory is short: twice what is needed when half of what is
+  // cleaned is dead.
+  static constexpr std::uint32_t kCleanPerByte = 2;
+  // Stands for the cost of one large value.
+  static constexpr std::uint32_t kCleanPerLargeValue = 16 * 1024;
+
+  struct Piece;  // what is appended or prepended
+
+  // core.cc: what all operations are made of.
+  // Every operation: a core that nobody called online is from its first use on, and a flush whose
+  // time has come precedes what follows.
+  void begin(Now now) {
+    if (!online_) [[unlikely]] online();
+    if (shared_.flush.is_due(now.unix_s)) [[unlikely]] {
+      shared_.flush.apply_if_due(now.unix_s, shared_.next_cas);
+    }
+  }
+  bool is_live(const Record& record, Now now) const {
+    if (record.cas() <= shared_.flush.watermark()) return false;
+    if (!record.has_expiry()) return true;
+    const UnixSeconds at = record.expires_at();
+    return at == 0 || at > now.unix_s;
+  }
+  ItemRef item_of(const Record& record);
+  LargeValue* large_of(const Record& record) const {
+    return shared_.heap.value_at(record.large_unit());
+  }
+  std::uint32_t stored_bytes(const Record& record) const {
+    return shared_.granule.round_up(record.bytes());
+  }
+  std::uint64_t new_cas();
+  bool has_room(Queue queue, std::uint32_t bytes) const {
+    return open_[static_cast<std::size_t>(queue)].used_bytes + bytes <= kSegmentBytes;
+  }
+  bool ensure_room(Queue queue, std::uint32_t bytes, Now now);
+  bool open_segment(Queue queue, std::uint32_t keep_segments);
+  void seal(Queue queue);
+  char* begin_append(Queue queue, std::uint32_t bytes, Ref& ref);
+  Ref append(Queue queue, const Record::Parts& parts);
+  void undo_append(Queue queue, Ref ref);
+  Segment& segment_of(Ref ref) const;
+  void note_expiry(Ref ref, UnixSeconds expires_at);
+  std::uint64_t item_bytes(const Record& record) const;
+  void count_item(const Record& record);
+  void retire_item(Ref ref, bool keep_large);
+  void unlink(const Index::Home& home, const Index::Slot& slot);
+  void replace(const Index::Slot& slot, Ref ref, bool keep_large);
+  Index::Slot find_live(const Index::Home& home, std::string_view key, std::uint64_t hash, Now now);
+  void quiesce_if_unused();
+
+  // read.cc
+  void drop_dead(std::string_view key, std::uint64_t hash, Now now);
+
+  // write.cc
+  Queue choose_queue(std::string_view key, std::uint64_t hash);
+  StoreStatus store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
+                           std::uint64_t cas, Now now);
+  StoreStatus refuse(StoreMode mode, std::string_view key, std::uint64_t hash, StoreStatus why);
+  StoreStatus extend(StoreMode mode, std::string_view key, std::uint64_t hash, const Piece& piece,
+                     Now now);
+  std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key,
+                                           std::uint64_t hash, const Record& old,
+                                           std::string_view piece, Now now);
+  std::optional<StoreStatus> extend_large(StoreMode mode, std::string_view key, std::uint64_t hash,
+                                          const Piece& piece, std::uint64_t bytes, Now now);
+  std::optional<StoreStatus> replace_if_unchanged(const Record::Parts& parts, std::uint64_t hash,
+                                                  std::uint64_t cas, Now now);
+  bool make_index_room(std::uint64_t hash, Now now);
+
+  // clean.cc
+  bool is_short() const {
+    return shared_.pool->free_segments() + shared_.limbo.segments() <
+           shared_.reserve_segments + shared_.ahead_segments;
+  }
+  std::uint32_t clean(std::uint32_t bytes, bool urgent, Now now);
+  std::uint32_t clean_victim(std::uint32_t& bytes, Now now);
+  bool clean_record(Ref ref, std::uint64_t hash, Now now);
+  bool clean_live(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash);
+  bool claim_dead(bool urgent);
+  bool claim_oldest(Queue queue);
+  bool evict_next(bool urgent, Now now);
+  bool evict_large(Queue queue, Now now);
+  Queue queue_to_evict() const;
+  bool move_record(const Index::Slot& slot, Queue to, std::uint8_t uses);
+  void evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash, Queue from);
+  void begin_victim(SegmentId id, Cause cause);
+  void put_back_victim();
+
+  // maintain.cc
+  std::uint32_t sweep(Now now, std::uint32_t budget);
+  bool begin_sweep(SegmentId id, Now now);
+  std::uint32_t continue_sweep(Now now, std::uint32_t budget);
+  void end_sweep();
+
+  Shared& shared_;
+  std::uint32_t number_;
+  std::uint32_t quiesces_ = 0;
+  bool online_ = false;
+  bool lent_ = false;  // an ItemRef was handed out since the last quiesce()
+  std::array<Open, kQueues> open_;
+  Victim victim_;
+  Sweep sweep_;
+  std::uint32_t look_in_bytes_ = 0;  // clean() has nothing to look for before
+  std::uint64_t cas_next_ = 0;
+  std::uint64_t cas_end_ = 0;
+  Counters counters_;
+  std::array<char, kInlineValueBytesMax> scratch_;
+};
+
+}  // namespace minos::store

@@ -1,0 +1,182 @@
+#include "store/kv_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "store/kv_impl.h"
+
+namespace minos {
+
+namespace {
+
+// Units of large values are numbered with 32 bits.
+constexpr std::uint64_t kMemoryBytesMax = 4096 * kGiB;
+
+}  // namespace
+
+StoreCore::StoreCore(KvStore* store, std::uint16_t core)
+    : store_(store), impl_(std::make_unique<Impl>(store->impl_->shared, core)) {}
+
+StoreCore::~StoreCore() = default;
+
+void StoreCore::quiesce() { impl_->core.quiesce(); }
+void StoreCore::offline() { impl_->core.offline(); }
+void StoreCore::online() { impl_->core.online(); }
+
+void StoreCore::prefetch_bucket(std::uint64_t hash) const {
+  impl_->core.prefetch_bucket(hash);
+}
+
+void StoreCore::prefetch_item(std::uint64_t hash) const { impl_->core.prefetch_item(hash); }
+
+std::optional<ItemRef> StoreCore::find(std::string_view key, std::uint64_t hash, Now now) {
+  return impl_->core.find(key, hash, now);
+}
+
+std::optional<ItemRef> StoreCore::touch(std::string_view key, std::uint64_t hash,
+                                        UnixSeconds expires_at, Now now) {
+  return impl_->core.touch(key, hash, expires_at, now);
+}
+
+PinnedValue StoreCore::pin(const ItemRef& item) { return {store_, item.large}; }
+
+StoreStatus StoreCore::put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                           std::string_view value, std::uint64_t cas, Now now) {
+  return impl_->core.put(mode, key, hash, meta, value, cas, now);
+}
+
+std::expected<ItemDraft, StoreStatus> StoreCore::reserve(std::string_view key, std::uint64_t hash,
+                                                         ItemMeta meta, std::uint64_t value_bytes,
+                                                         Now now) {
+  if (value_bytes > store_->options().item_bytes_max) {
+    return std::unexpected(StoreStatus::kTooLarge);
+  }
+  LargeValue* value = impl_->core.reserve(hash, value_bytes, now);
+  if (value == nullptr) return std::unexpected(StoreStatus::kOutOfMemory);
+  return ItemDraft(store_, value, key, hash, meta);
+}
+
+StoreStatus StoreCore::publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now) {
+  CHECK(draft && draft.complete());
+  LargeValue* value = std::exchange(draft.value_, nullptr);
+  return impl_->core.publish(mode, draft.key(), draft.key_hash_, draft.meta_, value, cas, now);
+}
+
+bool StoreCore::remove(std::string_view key, std::uint64_t hash, Now now) {
+  return impl_->core.remove(key, hash, now);
+}
+
+std::expected<std::uint64_t, ArithError> StoreCore::arith(std::string_view key,
+                                                          std::uint64_t hash, bool increment,
+                                                          std::uint64_t delta, Now now) {
+  return impl_->core.arith(key, hash, increment, delta, now);
+}
+
+std::uint32_t StoreCore::maintain(Now now, std::uint32_t budget) {
+  return impl_->core.maintain(now, budget);
+}
+
+KvStore::KvStore() = default;
+KvStore::~KvStore() = default;
+
+std::expected<std::unique_ptr<KvStore>, std::string> KvStore::create(const StoreOptions& options) {
+  if (options.cores == 0 || options.cores > kWorkersMax) {
+    return std::unexpected(
+        fmt::format("cores {} is not between 1 and {}", options.cores, kWorkersMax));
+  }
+  const std::uint64_t memory_min = store::Shared::memory_bytes_min(options.cores);
+  if (options.memory_bytes < memory_min || options.memory_bytes > kMemoryBytesMax) {
+    return std::unexpected(
+        fmt::format("memory limit {} is not between {} ({} cores need that much) and {}",
+                    options.memory_bytes, memory_min, options.cores, kMemoryBytesMax));
+  }
+  if (options.item_bytes_max == 0 || options.item_bytes_max > kItemBytesMax ||
+      options.item_bytes_max > options.memory_bytes / 2) {
+    return std::unexpected(
+        fmt::format("largest item {} is not between 1 and {} and at most half the memory limit {}",
+                    options.item_bytes_max, kItemBytesMax, options.memory_bytes));
+  }
+  auto pool = store::Pool::create(options.memory_bytes,
+                                  store::Ghost::bytes_for(options.memory_bytes));
+  if (!pool) return std::unexpected(pool.error());
+  std::unique_ptr<KvStore> store(new KvStore);
+  store->impl_ = std::make_unique<Impl>(options, std::move(*pool));
+  Impl& impl = *store->impl_;
+  if (!impl.shared.index.open()) return std::unexpected("cannot map memory for the index");
+  for (std::uint16_t core = 0; core < options.cores; ++core) {
+    impl.cores.emplace_back(new StoreCore(store.get(), core));
+  }
+  impl.service = std::make_unique<store::Core>(impl.shared, options.cores);
+  return store;
+}
+
+StoreCore& KvStore::core(CoreId core) {
+  CHECK(core.value < impl_->cores.size());
+  return *impl_->cores[core.value];
+}
+
+void KvStore::flush_all(UnixSeconds at, Now now) {
+  store::Shared& shared = impl_->shared;
+  if (at > now.unix_s) {
+    shared.flush.schedule(at);
+  } else {
+    shared.flush.apply(shared.next_cas);
+  }
+}
+
+bool KvStore::charge_buffers(std::uint64_t bytes) {
+  store::Shared& shared = impl_->shared;
+  while (!shared.pool->charge(bytes, shared.reserve_segments)) {
+    std::lock_guard lock(impl_->service_mutex);
+    impl_->service->online();
+    const bool more = impl_->service->relieve(bytes, {});
+    impl_->service->offline();
+    if (!more) return false;
+  }
+  return true;
+}
+
+void KvStore::release_buffers(std::uint64_t bytes) { impl_->shared.pool->release(bytes); }
+
+std::uint64_t KvStore::prefault(std::uint64_t bytes_max) {
+  return impl_->shared.pool->prefault(bytes_max);
+}
+
+MemoryUse KvStore::memory() const {
+  const store::Shared& shared = impl_->shared;
+  MemoryUse use;
+  use.limit_bytes = shared.options.memory_bytes;
+  use.log_bytes = (shared.log.segments() + shared.limbo.segments()) * store::kSegmentBytes;
+  use.large_bytes = shared.heap.segments() * store::kSegmentBytes;
+  use.index_bytes = shared.index.bytes();
+  use.buffer_bytes = shared.pool->outside_bytes() - shared.index.directory_bytes();
+  use.other_bytes = shared.pool->fixed_segments() * store::kSegmentBytes;
+  use.used_bytes = use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes +
+                   use.other_bytes;
+  // The parts are read one after another: what moved between them meanwhile may be in two.
+  use.used_bytes = std::min(use.used_bytes, use.limit_bytes);
+  return use;
+}
+
+StoreStats KvStore::stats() const {
+  StoreStats sum;
+  const auto add = [&sum](const store::Counters& counters) {
+    sum.items += counters.items.get();
+    sum.item_bytes += counters.item_bytes.get();
+    sum.items_total += counters.items_total.get();
+    sum.large_items += counters.large_items.get();
+    sum.evictions += counters.evictions.get();
+    sum.expired += counters.expired.get();
+  };
+  for (const auto& core : impl_->cores) add(core->impl_->core.counters());
+  add(impl_->service->counters());
+  sum.index_pages = impl_->shared.index.pages();
+  return sum;
+}
+
+const StoreOptions& KvStore::options() const { return impl_->shared.options; }
+
+}  // namespace minos

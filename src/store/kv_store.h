@@ -1,0 +1,244 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/limits.h"
+#include "base/units.h"
+
+namespace minos {
+
+class KvStore;
+struct LargeValue;  // chunk chain of one value, reference counted
+
+struct StoreOptions {
+  std::uint64_t memory_bytes = 64 * kMiB;            // hard limit on everything, see KvStore::memory
+  std::uint64_t item_bytes_max = kItemBytesDefault;  // largest value accepted
+  bool evict = true;                                 // false: refuse writes when full
+  std::uint16_t cores = 1;                           // number of StoreCore handles, 1 .. kWorkersMax
+};
+
+enum class StoreMode : std::uint8_t { kSet, kAdd, kReplace, kAppend, kPrepend, kCas };
+
+enum class StoreStatus : std::uint8_t {
+  kStored,
+  kNotStored,    // add of a present key, replace/append/prepend of an absent one
+  kExists,       // cas: changed meanwhile
+  kNotFound,     // cas of an absent key
+  kTooLarge,     // value above item_bytes_max (append and prepend: the sum)
+  kOutOfMemory,  // no room and eviction is off, or everything left is pinned
+};
+
+struct ItemMeta {
+  std::uint32_t flags = 0;
+  UnixSeconds expires_at = 0;  // absolute; 0 = never; a time that has passed = already expired
+};
+
+// A published item as one look-up saw it. Its views stay valid until the StoreCore that returned it
+// calls quiesce() or offline(); a value never changes under a reader. Promote to PinnedValue to keep
+// a large value longer.
+struct ItemRef {
+  std::string_view key;
+  std::uint64_t cas = 0;
+  ItemMeta meta;
+  std::uint64_t value_bytes = 0;
+  std::string_view inline_value;  // the whole value when large == nullptr
+  LargeValue* large = nullptr;    // set when value_bytes > kInlineValueBytesMax
+};
+
+// Where the next byte of a large value is read or written; advance by what was moved.
+struct LargeCursor {
+  void* chunk = nullptr;
+  std::uint64_t chunk_offset = 0;
+  std::uint64_t value_offset = 0;
+};
+
+// Shared ownership of one large value: it stays whole and readable while overwritten, deleted or
+// evicted. Movable between cores; may be destroyed by any thread, outliving quiesce().
+class PinnedValue {
+ public:
+  PinnedValue() = default;
+  PinnedValue(KvStore* store, LargeValue* value);  // takes one reference
+  PinnedValue(PinnedValue&& other) noexcept;
+  PinnedValue& operator=(PinnedValue&& other) noexcept;
+  ~PinnedValue();
+
+  explicit operator bool() const { return value_ != nullptr; }
+  std::uint64_t value_bytes() const;
+  LargeCursor begin() const;
+
+  // Fills `out` with up to bytes_max readable bytes from the cursor on; returns entries used.
+  std::size_t gather(const LargeCursor& from, std::uint64_t bytes_max, std::span<iovec> out) const;
+  void advance(LargeCursor& cursor, std::uint64_t bytes) const;
+
+ private:
+  void reset();
+
+  KvStore* store_ = nullptr;
+  LargeValue* value_ = nullptr;
+};
+
+// Memory reserved for a large value that is not published yet. One owner, movable between cores;
+// destroyed unpublished, it gives its memory back.
+class ItemDraft {
+ public:
+  ItemDraft() = default;
+  ItemDraft(KvStore* store, LargeValue* value, std::string_view key, std::uint64_t key_hash,
+            ItemMeta meta);
+  ItemDraft(ItemDraft&& other) noexcept;
+  ItemDraft& operator=(ItemDraft&& other) noexcept;
+  ~ItemDraft();
+
+  explicit operator bool() const { return value_ != nullptr; }
+  std::string_view key() const { return {key_, key_bytes_}; }
+  std::uint64_t value_bytes() const;
+  std::uint64_t filled_bytes() const { return cursor_.value_offset; }
+  bool complete() const { return filled_bytes() == value_bytes(); }
+
+  // Writable memory from filled_bytes() on, at most bytes_max of it; filled() says how much of it
+  // now holds the value.
+  std::size_t scatter(std::uint64_t bytes_max, std::span<iovec> out);
+  void filled(std::uint64_t bytes);
+
+ private:
+  friend class StoreCore;
+  void reset();
+
+  KvStore* store_ = nullptr;
+  LargeValue* value_ = nullptr;
+  LargeCursor cursor_;
+  std::uint64_t key_hash_ = 0;
+  ItemMeta meta_;
+  std::uint8_t key_bytes_ = 0;
+  char key_[kKeyBytesMax];
+};
+
+enum class ArithError : std::uint8_t { kNotFound, kNonNumeric, kOutOfMemory };
+
+struct MemoryUse {
+  std::uint64_t limit_bytes = 0;
+  std::uint64_t used_bytes = 0;    // sum of what follows, never above the limit
+  std::uint64_t log_bytes = 0;     // segments that hold small items and headers
+  std::uint64_t large_bytes = 0;   // segments that hold chunks, published or not
+  std::uint64_t index_bytes = 0;
+  std::uint64_t buffer_bytes = 0;  // charged through charge_buffers()
+  std::uint64_t other_bytes = 0;   // ghost table, segment headers and the like
+};
+
+struct StoreStats {
+  std::uint64_t items = 0;
+  std::uint64_t item_bytes = 0;  // keys, values and headers of live items
+  std::uint64_t items_total = 0;  // ever stored
+  std::uint64_t large_items = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t index_pages = 0;
+};
+
+// One core's way into the store: its open log segments, its cas ids, its place in the reclamation
+// epochs. Owned by one thread at a time; any core may read and write any key.
+//
+// Every key is passed with its hash_key(). Keys are 1 .. kKeyBytesMax bytes.
+class StoreCore {
+ public:
+  StoreCore(const StoreCore&) = delete;
+  StoreCore& operator=(const StoreCore&) = delete;
+  ~StoreCore();
+
+  // Declares that no ItemRef of this core is in use: memory retired before may be reused. Called at
+  // the top of every step. A core that will not step for a while calls offline() first, and
+  // online() before its next use, lest it hold up reclamation.
+  void quiesce();
+  void offline();
+  void online();
+
+  // Two-stage prefetch for a batch: first the bucket line of every key, then the item lines.
+  void prefetch_bucket(std::uint64_t hash) const;
+  void prefetch_item(std::uint64_t hash) const;
+
+  // Finds a live item and tells the eviction policy that it was used.
+  std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
+  // As find, and sets a new expiry.
+  std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
+                               Now now);
+  PinnedValue pin(const ItemRef& item);
+
+  // Stores a value that is at hand whole, of any size. `cas` is the id to match under kCas, ignored
+  // otherwise. Under kAppend and kPrepend the stored item keeps its own meta.
+  StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                  std::string_view value, std::uint64_t cas, Now now);
+
+  // Reserves memory for a value of more than kInlineValueBytesMax bytes; evicts to make room.
+  // Errors: kTooLarge, kOutOfMemory.
+  std::expected<ItemDraft, StoreStatus> reserve(std::string_view key, std::uint64_t hash,
+                                                ItemMeta meta, std::uint64_t value_bytes, Now now);
+  // Publishes a complete draft; the draft is consumed whatever the status.
+  StoreStatus publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now);
+
+  bool remove(std::string_view key, std::uint64_t hash, Now now);
+
+  // memcached's incr (wraps at 2^64) and decr (stops at 0) of a decimal value of up to 20 digits.
+  // decr keeps the stored length, padding with spaces, as memcached does.
+  std::expected<std::uint64_t, ArithError> arith(std::string_view key, std::uint64_t hash,
+                                                 bool increment, std::uint64_t delta, Now now);
+
+  // Bounded background work: expiry, compaction, reclamation, eviction ahead of need. Does about
+  // `budget` records' worth and returns how many it did.
+  std::uint32_t maintain(Now now, std::uint32_t budget);
+
+  KvStore& store() { return *store_; }
+
+ private:
+  friend class KvStore;
+  struct Impl;
+  explicit StoreCore(KvStore* store, std::uint16_t core);
+
+  KvStore* store_;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The store of one server, shared by all cores.
+class KvStore {
+ public:
+  // Errors are sentences for people, naming the value that is wrong.
+  static std::expected<std::unique_ptr<KvStore>, std::string> create(const StoreOptions& options);
+  ~KvStore();
+
+  StoreCore& core(CoreId core);
+
+  // Everything stored before `at` (unix time; 0 = at once) is gone once that time has come.
+  // Any thread.
+  void flush_all(UnixSeconds at, Now now);
+
+  // Charges memory outside the store (connection buffers) against the limit, evicting if needed;
+  // false when there is none to be had. Any thread, not on the path of a small request: callers
+  // charge by the pool block.
+  bool charge_buffers(std::uint64_t bytes);
+  void release_buffers(std::uint64_t bytes);
+
+  // Faults in memory that the next writes will use, up to bytes_max; returns how much. For a
+  // housekeeping thread, so that no worker pays for a page fault.
+  std::uint64_t prefault(std::uint64_t bytes_max);
+
+  MemoryUse memory() const;
+  StoreStats stats() const;
+  const StoreOptions& options() const;
+
+ private:
+  friend class StoreCore;
+  friend class PinnedValue;
+  friend class ItemDraft;
+  struct Impl;
+  KvStore();
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace minos

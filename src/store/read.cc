@@ -1,0 +1,81 @@
+#include "store/core.h"
+
+namespace minos::store {
+
+std::optional<ItemRef> Core::find(std::string_view key, std::uint64_t hash, Now now) {
+  begin(now);
+  const Ref ref = shared_.index.find(key, hash);
+  if (ref == 0) return std::nullopt;
+  Record record = shared_.index.record(ref);
+  if (!is_live(record, now)) [[unlikely]] {
+    drop_dead(key, hash, now);
+    return std::nullopt;
+  }
+  record.count_use();
+  return item_of(record);
+}
+
+void Core::drop_dead(std::string_view key, std::uint64_t hash, Now now) {
+  const Index::Home home = shared_.index.lock(hash);
+  find_live(home, key, hash, now);
+  shared_.index.unlock(home);
+}
+
+std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash,
+                                   UnixSeconds expires_at, Now now) {
+  begin(now);
+  for (;;) {
+    // A first look, for how much room a new record would need.
+    const Ref seen = shared_.index.find(key, hash);
+    if (seen == 0) return std::nullopt;
+    const Record peeked = shared_.index.record(seen);
+    const std::uint32_t room = shared_.granule.round_up(peeked.bytes() + 4);
+    const Queue queue = segment_of(seen).queue.load(std::memory_order_relaxed);
+    const bool in_place = peeked.has_expiry() || expires_at == 0;
+    if (!in_place && !ensure_room(queue, room, now)) return std::nullopt;
+
+    const Index::Home home = shared_.index.lock(hash);
+    const Index::Slot slot = find_live(home, key, hash, now);
+    if (!slot) {
+      shared_.index.unlock(home);
+      return std::nullopt;
+    }
+    Ref ref = slot.ref();
+    Record record = shared_.index.record(ref);
+    if (record.has_expiry()) {
+      record.set_expires_at(expires_at);
+      note_expiry(ref, expires_at);
+    } else if (expires_at != 0) {
+      if (in_place || !has_room(queue, shared_.granule.round_up(record.bytes() + 4))) {
+        shared_.index.unlock(home);
+        continue;  // it was replaced since
+      }
+      Record::Parts parts{record.key(), {}, 0, record.meta(), record.cas(), record.uses()};
+      parts.meta.expires_at = expires_at;
+      if (record.large()) {
+        parts.large_unit = record.large_unit();
+      } else {
+        parts.value = record.inline_value();
+      }
+      ref = append(queue, parts);
+      record = shared_.index.record(ref);
+      count_item(record);
+      replace(slot, ref, true);
+    }
+    record.count_use();
+    const ItemRef item = item_of(record);
+    shared_.index.unlock(home);
+    return item;
+  }
+}
+
+bool Core::remove(std::string_view key, std::uint64_t hash, Now now) {
+  begin(now);
+  const Index::Home home = shared_.index.lock(hash);
+  const Index::Slot slot = find_live(home, key, hash, now);
+  if (slot) unlink(home, slot);
+  shared_.index.unlock(home);
+  return static_cast<bool>(slot);
+}
+
+}  // namespace minos::store

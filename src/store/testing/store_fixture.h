@@ -1,0 +1,91 @@
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/prng.h"
+#include "store/kv_store.h"
+
+namespace minos::testing {
+
+inline std::unique_ptr<KvStore> make_store(const StoreOptions& options) {
+  auto store = KvStore::create(options);
+  if (!store) {
+    ADD_FAILURE() << store.error();
+    return nullptr;
+  }
+  return std::move(*store);
+}
+
+inline Now at_second(UnixSeconds unix_s) { return {Nanos(0), unix_s}; }
+
+inline const Now kNow = at_second(1000);
+
+inline StoreStatus set(StoreCore& core, std::string_view key, std::string_view value,
+                       ItemMeta meta = {}, Now now = kNow) {
+  return core.put(StoreMode::kSet, key, hash_key(key), meta, value, 0, now);
+}
+
+inline std::string content(const PinnedValue& value) {
+  std::string out;
+  LargeCursor cursor = value.begin();
+  while (out.size() < value.value_bytes()) {
+    iovec parts[3];
+    const std::size_t used = value.gather(cursor, 100'000, parts);
+    for (std::size_t i = 0; i < used; ++i) {
+      out.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+      value.advance(cursor, parts[i].iov_len);
+    }
+  }
+  return out;
+}
+
+inline std::string content(StoreCore& core, const ItemRef& item) {
+  if (item.large == nullptr) return std::string(item.inline_value);
+  return content(core.pin(item));
+}
+
+inline std::optional<std::string> get(StoreCore& core, std::string_view key, Now now = kNow) {
+  const auto item = core.find(key, hash_key(key), now);
+  if (!item) return std::nullopt;
+  EXPECT_EQ(item->key, key);
+  return content(core, *item);
+}
+
+inline std::string numbered(std::string_view prefix, std::uint64_t n) {
+  return fmt::format("{}{}", prefix, n);
+}
+
+// A value whose every byte follows from the seed.
+inline std::string patterned(std::uint64_t seed, std::size_t bytes) {
+  std::string out(bytes, '\0');
+  Prng prng(seed);
+  std::size_t at = 0;
+  for (; at + 8 <= bytes; at += 8) {
+    const std::uint64_t word = prng.next();
+    __builtin_memcpy(out.data() + at, &word, 8);
+  }
+  for (; at < bytes; ++at) out[at] = static_cast<char>(prng.next());
+  return out;
+}
+
+inline void fill(ItemDraft& draft, std::string_view value) {
+  while (!draft.complete()) {
+    iovec parts[2];
+    const std::size_t used = draft.scatter(70'000, parts);
+    for (std::size_t i = 0; i < used; ++i) {
+      __builtin_memcpy(parts[i].iov_base, value.data() + draft.filled_bytes(), parts[i].iov_len);
+      draft.filled(parts[i].iov_len);
+    }
+  }
+}
+
+}  // namespace minos::testing

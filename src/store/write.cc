@@ -1,0 +1,244 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "store/core.h"
+
+namespace minos::store {
+
+// What is appended or prepended: bytes at hand, or a draft.
+struct Core::Piece {
+  std::string_view bytes;
+  LargeValue* large = nullptr;
+  std::uint64_t size() const { return large != nullptr ? large->value_bytes : bytes.size(); }
+};
+
+namespace {
+
+// Whether a store of this mode goes ahead, given what is there.
+StoreStatus verdict(StoreMode mode, bool present, std::uint64_t present_cas, std::uint64_t cas) {
+  switch (mode) {
+    case StoreMode::kAdd:
+      return present ? StoreStatus::kNotStored : StoreStatus::kStored;
+    case StoreMode::kReplace:
+      return present ? StoreStatus::kStored : StoreStatus::kNotStored;
+    case StoreMode::kCas:
+      if (!present) return StoreStatus::kNotFound;
+      return present_cas == cas ? StoreStatus::kStored : StoreStatus::kExists;
+    default:
+      return StoreStatus::kStored;
+  }
+}
+
+bool is_extension(StoreMode mode) {
+  return mode == StoreMode::kAppend || mode == StoreMode::kPrepend;
+}
+
+}  // namespace
+
+StoreStatus Core::put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                      std::string_view value, std::uint64_t cas, Now now) {
+  DCHECK(!key.empty() && key.size() <= kKeyBytesMax);
+  begin(now);
+  if (is_extension(mode)) return extend(mode, key, hash, {value, nullptr}, now);
+  if (value.size() > shared_.options.item_bytes_max) {
+    return refuse(mode, key, hash, StoreStatus::kTooLarge);
+  }
+  Record::Parts parts{key, value, 0, meta, 0, 0};
+  if (value.size() <= kInlineValueBytesMax) return store_record(mode, hash, parts, cas, now);
+  LargeValue* large = reserve(hash, value.size(), now);
+  if (large == nullptr) return refuse(mode, key, hash, StoreStatus::kOutOfMemory);
+  LargeCursor cursor = shared_.heap.begin(large);
+  shared_.heap.write(large, cursor, value);
+  return publish(mode, key, hash, meta, large, cas, now);
+}
+
+LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now) {
+  begin(now);
+  // Relaxed: a sum under a bound, it orders nothing.
+  const std::uint64_t drafts =
+      shared_.draft_bytes.fetch_add(value_bytes, std::memory_order_relaxed) + value_bytes;
+  LargeValue* value = nullptr;
+  if (drafts <= shared_.options.memory_bytes / 2) {
+    if (is_short()) clean(kCleanPerLargeValue, false, now);
+    for (;;) {
+      value = shared_.heap.allocate(value_bytes, hash, shared_.reserve_segments);
+      if (value != nullptr || !relieve(value_bytes, now)) break;
+    }
+  }
+  if (value == nullptr) shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  return value;
+}
+
+StoreStatus Core::publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
+                          LargeValue* value, std::uint64_t cas, Now now) {
+  begin(now);
+  if (is_extension(mode)) {
+    const StoreStatus status = extend(mode, key, hash, {{}, value}, now);
+    shared_.discard(value);
+    return status;
+  }
+  const std::uint64_t value_bytes = value->value_bytes;
+  const Record::Parts parts{key, {}, shared_.heap.unit_of(value), meta, 0, 0};
+  const StoreStatus status = store_record(mode, hash, parts, cas, now);
+  if (status != StoreStatus::kStored) {
+    shared_.discard(value);
+  } else {
+    shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  }
+  return status;
+}
+
+// A set that fails takes the old value with it: who set a value must not be served another.
+StoreStatus Core::refuse(StoreMode mode, std::string_view key, std::uint64_t hash,
+                         StoreStatus why) {
+  if (mode == StoreMode::kSet) remove(key, hash, {});
+  return why;
+}
+
+// New items go to the small queue, those that were evicted from there too early to the main one,
+// overwritten ones stay in theirs.
+Queue Core::choose_queue(std::string_view key, std::uint64_t hash) {
+  if (const Ref ref = shared_.index.find(key, hash); ref != 0) {
+    return segment_of(ref).queue.load(std::memory_order_relaxed);
+  }
+  return shared_.ghost.has(hash) ? Queue::kMain : Queue::kSmall;
+}
+
+// Makes room for one more slot near this hash, by splitting or, failing that, by evicting.
+bool Core::make_index_room(std::uint64_t hash, Now now) {
+  const Index::Grown grown = shared_.index.grow(hash, shared_.reserve_segments);
+  if (grown == Index::Grown::kDone) return true;
+  if (grown == Index::Grown::kNoMemory && relieve(kSegmentBytes, now)) return true;
+  if (!shared_.options.evict) return false;
+  const Index::Home home = shared_.index.lock(hash);
+  if (!shared_.index.has_room(home)) {
+    unlink(home, shared_.index.least_used(home));
+    counters_.evictions.add(1);
+  }
+  shared_.index.unlock(home);
+  return true;
+}
+
+StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
+                               std::uint64_t cas, Now now) {
+  const bool large = parts.large_unit != 0;
+  const std::uint32_t bytes = shared_.granule.round_up(
+      large ? Record::bytes_for_large(parts.key.size(), parts.meta)
+            : Record::bytes_for(parts.key.size(), parts.value.size(), parts.meta));
+  for (;;) {
+    const Queue queue = choose_queue(parts.key, hash);
+    if (!ensure_room(queue, bytes, now)) {
+      return refuse(mode, parts.key, hash, StoreStatus::kOutOfMemory);
+    }
+    const Index::Home home = shared_.index.lock(hash);
+    const Index::Slot slot = find_live(home, parts.key, hash, now);
+    const Record old = shared_.index.record(slot ? slot.ref() : 0);
+    const StoreStatus status = verdict(mode, static_cast<bool>(slot), slot ? old.cas() : 0, cas);
+    if (status != StoreStatus::kStored) {
+      shared_.index.unlock(home);
+      return status;
+    }
+    parts.cas = new_cas();
+    parts.uses = slot ? old.uses() : 0;
+    const Ref ref = append(queue, parts);
+    const Record record = shared_.index.record(ref);
+    if (slot) {
+      replace(slot, ref, false);
+    } else if (!shared_.index.insert(home, hash, ref)) {
+      undo_append(queue, ref);
+      shared_.index.unlock(home);
+      if (make_index_room(hash, now)) continue;
+      return refuse(mode, parts.key, hash, StoreStatus::kOutOfMemory);
+    }
+    count_item(record);
+    if (large) {
+      LargeValue* value = shared_.heap.value_at(parts.large_unit);
+      shared_.large_queues.push(value, queue, shared_.log.stamp(value->value_bytes));
+    }
+    shared_.index.unlock(home);
+    counters_.items_total.add(1);
+    if (queue == Queue::kMain && !slot) shared_.ghost.remove(hash);
+    return StoreStatus::kStored;
+  }
+}
+
+StoreStatus Core::extend(StoreMode mode, std::string_view key, std::uint64_t hash,
+                         const Piece& piece, Now now) {
+  // Ends: another round means that somebody else's write of the key went through.
+  for (;;) {
+    const Ref ref = shared_.index.find(key, hash);
+    if (ref == 0 || !is_live(shared_.index.record(ref), now)) return StoreStatus::kNotStored;
+    const Record old = shared_.index.record(ref);
+    const std::uint64_t old_bytes =
+        old.large() ? large_of(old)->value_bytes : old.inline_value().size();
+    const std::uint64_t bytes = old_bytes + piece.size();
+    if (bytes > shared_.options.item_bytes_max) return StoreStatus::kTooLarge;
+    const std::optional<StoreStatus> status =
+        bytes > kInlineValueBytesMax || old.large() || piece.large != nullptr
+            ? extend_large(mode, key, hash, piece, bytes, now)
+            : extend_inline(mode, key, hash, old, piece.bytes, now);
+    if (status) return *status;
+  }
+}
+
+// nullopt: the item changed meanwhile.
+std::optional<StoreStatus> Core::extend_inline(StoreMode mode, std::string_view key,
+                                               std::uint64_t hash, const Record& old,
+                                               std::string_view piece, Now now) {
+  const std::string_view value = old.inline_value();
+  const bool append = mode == StoreMode::kAppend;
+  const std::string_view first = append ? value : piece;
+  const std::string_view second = append ? piece : value;
+  std::copy(first.begin(), first.end(), scratch_.begin());
+  std::copy(second.begin(), second.end(), scratch_.begin() + first.size());
+  const std::string_view whole(scratch_.data(), first.size() + second.size());
+  return replace_if_unchanged({key, whole, 0, old.meta(), 0, 0}, hash, old.cas(), now);
+}
+
+std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view key,
+                                              std::uint64_t hash, const Piece& piece,
+                                              std::uint64_t bytes, Now now) {
+  LargeValue* value = reserve(hash, bytes, now);
+  if (value == nullptr) return StoreStatus::kOutOfMemory;
+  // Only now, as making room may have freed what was found before.
+  const Ref ref = shared_.index.find(key, hash);
+  const Record old = shared_.index.record(ref);
+  const std::uint64_t old_bytes = bytes - piece.size();
+  const bool fits =
+      ref != 0 &&
+      (old.large() ? large_of(old)->value_bytes : old.inline_value().size()) == old_bytes;
+  if (!fits) {
+    shared_.discard(value);
+    return std::nullopt;
+  }
+  LargeCursor cursor = shared_.heap.begin(value);
+  const auto copy = [&](LargeValue* large, std::string_view at_hand) {
+    if (large != nullptr) {
+      shared_.heap.copy(large, value, cursor);
+    } else {
+      shared_.heap.write(value, cursor, at_hand);
+    }
+  };
+  if (mode == StoreMode::kPrepend) copy(piece.large, piece.bytes);
+  copy(old.large() ? large_of(old) : nullptr, old.large() ? std::string_view{} : old.inline_value());
+  if (mode == StoreMode::kAppend) copy(piece.large, piece.bytes);
+  const auto status = replace_if_unchanged(
+      {key, {}, shared_.heap.unit_of(value), old.meta(), 0, 0}, hash, old.cas(), now);
+  if (status == StoreStatus::kStored) {
+    shared_.draft_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  } else {
+    shared_.discard(value);
+  }
+  return status;
+}
+
+std::optional<StoreStatus> Core::replace_if_unchanged(const Record::Parts& parts,
+                                                      std::uint64_t hash, std::uint64_t cas,
+                                                      Now now) {
+  const StoreStatus status = store_record(StoreMode::kCas, hash, parts, cas, now);
+  if (status == StoreStatus::kExists || status == StoreStatus::kNotFound) return std::nullopt;
+  return status;
+}
+
+}  // namespace minos::store

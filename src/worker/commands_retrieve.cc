@@ -1,0 +1,100 @@
+// get, gets, gat, gats.
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "wire/exptime.h"
+#include "wire/memcache_reply.h"
+#include "worker/worker.h"
+
+namespace minos {
+
+Placement Worker::place(RequestKind kind, std::uint64_t key_hash, std::uint64_t value_bytes) const {
+  // Moving a connection costs more than sending what is stored inline.
+  if (value_bytes <= kInlineValueBytesMax) return Placement();
+  return policy_.place({kind, key_hash, value_bytes, config_.self}, *plan_);
+}
+
+void Worker::retrieve(Pending& pending) {
+  const TextCommand& command = pending.parse.command;
+  Connection& connection = *pending.connection;
+  const bool touches = command.op == TextOp::kGat || command.op == TextOp::kGats;
+  const std::optional<ItemRef> item =
+      touches ? core_.touch(command.key, pending.key_hash,
+                            expires_at(command.exptime, now_.unix_s), now_)
+              : core_.find(command.key, pending.key_hash, now_);
+  if (touches) {
+    stats_.add(Counter::kCmdTouch);
+    stats_.add(item ? Counter::kTouchHits : Counter::kTouchMisses);
+  }
+  stats_.add(Counter::kCmdGet);
+  stats_.add(item ? Counter::kGetHits : Counter::kGetMisses);
+  if (!item) {
+    note_served(connection, 0);
+    if (command.last_key) connection.reply(text_reply::kEnd);
+    return;
+  }
+  stats_.sizes.record(item->value_bytes);
+  if (item->large == nullptr) {
+    send_inline(pending, *item);
+  } else {
+    send_large(pending, *item);
+  }
+}
+
+std::size_t Worker::write_header(const TextCommand& command, const ItemRef& item, char* to) const {
+  std::optional<std::uint64_t> cas;
+  if (command.op == TextOp::kGets || command.op == TextOp::kGats) {
+    cas = config_.cas_enabled ? item.cas : 0;
+  }
+  return write_value_header(to, command.key, item.meta.flags, item.value_bytes, cas);
+}
+
+void Worker::send_inline(Pending& pending, const ItemRef& item) {
+  const TextCommand& command = pending.parse.command;
+  Connection& connection = *pending.connection;
+  note_served(connection, item.value_bytes);
+  static_assert(kValueHeaderBytesMax + kInlineValueBytesMax + 7 <= BufferPool::kBufferBytes);
+  char* const start = connection.reserve_reply(kValueHeaderBytesMax + item.value_bytes + 7);
+  if (start == nullptr) return;
+  char* to = start + write_header(command, item, start);
+  std::memcpy(to, item.inline_value.data(), item.inline_value.size());
+  to += item.inline_value.size();
+  constexpr std::string_view kTail = "\r\nEND\r\n";
+  const std::size_t tail_bytes = command.last_key ? kTail.size() : 2;
+  std::memcpy(to, kTail.data(), tail_bytes);
+  connection.wrote_reply(static_cast<std::size_t>(to - start) + tail_bytes);
+}
+
+void Worker::send_large(Pending& pending, const ItemRef& item) {
+  const TextCommand& command = pending.parse.command;
+  Connection& connection = *pending.connection;
+  const Placement placement = place(RequestKind::kRead, pending.key_hash, item.value_bytes);
+  char* const header = connection.reserve_reply(kValueHeaderBytesMax);
+  if (header == nullptr) return;
+  connection.wrote_reply(write_header(command, item, header));
+  const std::string_view tail = command.last_key ? "\r\nEND\r\n" : "\r\n";
+  if (placement.where == Placement::Where::kRunNow) {
+    note_served(connection, item.value_bytes);
+    connection.output().append_value(core_.pin(item));
+    connection.reply(tail);
+    return;
+  }
+  connection.output().append_large(core_.pin(item));
+  connection.reply(tail);
+  place_large(connection, item.value_bytes);
+  if (placement.where == Placement::Where::kHandOff) {
+    hand_off(connection, placement.core);
+  } else if (connection.large_ready()) {
+    queue_large(connection);
+  }
+}
+
+void Worker::place_large(Connection& connection, std::uint64_t value_bytes) {
+  connection.large_value_bytes = value_bytes;
+  connection.large_placed = now_.mono;
+  connection.large_started = Nanos(0);
+}
+
+}  // namespace minos

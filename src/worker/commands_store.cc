@@ -1,0 +1,128 @@
+// set, add, replace, append, prepend, cas: inline bodies at once, large ones as they arrive.
+
+#include <memory>
+#include <utility>
+
+#include "base/check.h"
+#include "wire/exptime.h"
+#include "wire/memcache_reply.h"
+#include "worker/worker.h"
+
+namespace minos {
+
+namespace {
+
+StoreMode mode_of(TextOp op) {
+  switch (op) {
+    case TextOp::kAdd:
+      return StoreMode::kAdd;
+    case TextOp::kReplace:
+      return StoreMode::kReplace;
+    case TextOp::kAppend:
+      return StoreMode::kAppend;
+    case TextOp::kPrepend:
+      return StoreMode::kPrepend;
+    case TextOp::kCas:
+      return StoreMode::kCas;
+    default:
+      return StoreMode::kSet;
+  }
+}
+
+}  // namespace
+
+void Worker::store_inline(Pending& pending) {
+  const TextCommand& command = pending.parse.command;
+  Connection& connection = *pending.connection;
+  note_served(connection, command.value_bytes);
+  stats_.add(Counter::kCmdSet);
+  std::string_view value = pending.body;
+  if (!value.ends_with("\r\n")) {
+    if (!command.noreply) connection.reply(text_reply::kBadDataChunk);
+    return;
+  }
+  value.remove_suffix(2);
+  stats_.sizes.record(value.size());
+  const StoreMode mode = mode_of(command.op);
+  const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
+  const StoreStatus status =
+      core_.put(mode, command.key, pending.key_hash, meta, value, command.cas, now_);
+  reply_store(connection, mode, status, command.noreply);
+}
+
+void Worker::store_large(Pending& pending) {
+  const TextCommand& command = pending.parse.command;
+  Connection& connection = *pending.connection;
+  stats_.sizes.record(command.value_bytes);
+  const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
+  auto draft = core_.reserve(command.key, pending.key_hash, meta, command.value_bytes, now_);
+  if (!draft) {
+    stats_.add(Counter::kCmdSet);
+    reply_store(connection, mode_of(command.op), draft.error(), command.noreply);
+    connection.begin_swallow(command.value_bytes + 2);
+    return;
+  }
+  auto upload = std::make_unique<Upload>();
+  upload->mode = mode_of(command.op);
+  upload->noreply = command.noreply;
+  upload->cas = command.cas;
+  upload->draft = std::move(*draft);
+  const Placement placement = place(RequestKind::kWrite, pending.key_hash, command.value_bytes);
+  upload->large = placement.where == Placement::Where::kLargeQueue;
+  if (upload->large) {
+    place_large(connection, command.value_bytes);
+  } else {
+    note_served(connection, command.value_bytes);
+  }
+  connection.begin_upload(std::move(upload));
+  // What came with the command line goes first: the rest is received behind it in the store.
+  connection.advance_body();
+  connection.cut = true;
+}
+
+void Worker::finish_upload(Connection& connection) {
+  const bool terminated = connection.body_terminated();
+  const std::unique_ptr<Upload> upload = connection.finish_upload();
+  stats_.add(Counter::kCmdSet);
+  large_queue_.remove(connection);
+  if (upload->large) finish_large(connection);
+  if (!terminated) {
+    if (!upload->noreply) connection.reply(text_reply::kBadDataChunk);
+  } else {
+    const StoreStatus status =
+        core_.publish(upload->mode, std::move(upload->draft), upload->cas, now_);
+    reply_store(connection, upload->mode, status, upload->noreply);
+  }
+  if (!connection.output().empty()) dirty_.push_back(connection);
+}
+
+void Worker::reply_store(Connection& connection, StoreMode mode, StoreStatus status,
+                         bool noreply) {
+  if (mode == StoreMode::kCas) {
+    stats_.add(status == StoreStatus::kStored   ? Counter::kCasHits
+               : status == StoreStatus::kExists ? Counter::kCasBadval
+                                                : Counter::kCasMisses);
+  }
+  if (status == StoreStatus::kTooLarge) stats_.add(Counter::kTooLarge);
+  if (status == StoreStatus::kOutOfMemory) stats_.add(Counter::kOutOfMemory);
+  if (noreply) return;
+  switch (status) {
+    case StoreStatus::kStored:
+      return connection.reply(text_reply::kStored);
+    case StoreStatus::kNotStored:
+      return connection.reply(text_reply::kNotStored);
+    case StoreStatus::kExists:
+      return connection.reply(text_reply::kExists);
+    case StoreStatus::kNotFound:
+      return connection.reply(text_reply::kNotFound);
+    case StoreStatus::kTooLarge:
+      // As memcached: growing a value beyond the limit leaves it as it is.
+      return connection.reply(mode == StoreMode::kAppend || mode == StoreMode::kPrepend
+                                  ? text_reply::kNotStored
+                                  : text_reply::kTooLarge);
+    case StoreStatus::kOutOfMemory:
+      return connection.reply(text_reply::kOutOfMemory);
+  }
+}
+
+}  // namespace minos

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sharding/size_controller.h"
+#include "worker/testing/fake_network.h"
+#include "worker/worker.h"
+
+namespace minos {
+
+// Workers, store and controller on virtual time, driven round robin by the calling thread.
+class FakeServer {
+ public:
+  struct Options {
+    PolicyKind policy = PolicyKind::kElastic;
+    std::uint16_t workers = 1;
+    std::uint64_t memory_bytes = 32 * kMiB;
+    std::uint64_t item_bytes_max = kItemBytesDefault;
+    std::uint64_t quantum_bytes = 64 * kKiB;
+    bool evict = true;
+    bool shutdown_enabled = false;
+  };
+
+  explicit FakeServer(const Options& options);
+  ~FakeServer();
+
+  // A new connection, given to worker `home`; the peer stays valid for the server's life.
+  FakeNetwork::Peer& connect(CoreId home = {});
+  // Steps every worker in turn until none has anything to do; false if that takes too long.
+  bool run();
+  // One step of every worker.
+  void step_all();
+  StepReport step(CoreId core);
+  void advance(Nanos by) { clock_.time += by; }
+  UnixSeconds unix_now() const;
+  // What the server would do at the end of an epoch.
+  void plan_epoch();
+
+  // Sends `request`, runs, and takes what came back.
+  std::string ask(FakeNetwork::Peer& peer, std::string_view request);
+
+  KvStore& store() { return *store_; }
+  const WorkerStats& stats(CoreId core) const { return *stats_[core.value]; }
+  const CorePlan& plan() const { return *plans_.current(); }
+  void publish(CorePlan plan) { plans_.publish(std::move(plan)); }
+  std::uint64_t sum(Counter counter) const;
+  // Every report of every step so far, folded into one number: equal runs have equal digests.
+  std::uint64_t digest() const { return digest_; }
+
+ private:
+  struct FakeClock final : Clock {
+    Nanos time{std::chrono::seconds(1)};
+    Nanos now() const override { return time; }
+  };
+  struct FakeStats final : StatsSource {
+    bool append_stats(std::string_view argument, Now now, std::string& out) override;
+    void set_verbosity(std::uint32_t level) override { verbosity = level; }
+    std::uint32_t verbosity = 0;
+  };
+
+  Options options_;
+  FakeClock clock_;
+  FakeStats stats_source_;
+  std::unique_ptr<KvStore> store_;
+  std::unique_ptr<const Policy> policy_;
+  SizeController controller_;
+  Mesh mesh_;
+  PlanBoard plans_;
+  std::vector<std::unique_ptr<WorkerStats>> stats_;
+  std::vector<SizeHistogram> counted_;
+  std::vector<std::unique_ptr<FakeNetwork::Peer>> peers_;
+  std::vector<std::unique_ptr<FakeNetwork>> networks_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Rx> rx_;
+  std::vector<Tx> tx_;
+  std::uint64_t digest_ = 0;
+};
+
+}  // namespace minos

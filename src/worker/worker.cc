@@ -1,0 +1,262 @@
+#include "worker/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace minos {
+
+namespace {
+
+// Records of background work a step pays for, and how many steps pass between two payments.
+constexpr std::uint32_t kMaintainRecords = 32;
+constexpr std::uint32_t kMaintainEverySteps = 8;
+
+}  // namespace
+
+Worker::Worker(const WorkerConfig& config, const WorkerShared& shared, WorkerStats& stats)
+    : config_(config),
+      store_(shared.store),
+      core_(shared.store.core(config.self)),
+      mesh_(shared.mesh),
+      plans_(shared.plans),
+      policy_(shared.policy),
+      clock_(shared.clock),
+      stats_source_(shared.stats),
+      stats_(stats),
+      buffers_(shared.store),
+      plan_(shared.plans.current()) {
+  pending_.reserve(kBurstRequestsMax);
+  core_.online();
+}
+
+Worker::~Worker() {
+  outbox_.clear();
+  while (!all_.empty()) {
+    Connection& connection = all_.front();
+    run_queue_.remove(connection);
+    dirty_.remove(connection);
+    large_queue_.remove(connection);
+    all_.remove(connection);
+    delete &connection;
+  }
+  core_.offline();
+}
+
+RxPlan Worker::rx_plan() const {
+  const bool busy = !run_queue_.empty() || !dirty_.empty() || !large_queue_.empty() ||
+                    !outbox_.empty() || give_away_left_ != 0 || report_.maintained != 0;
+  RxPlan plan;
+  plan.streams_max = kBurstRequestsMax;
+  plan.block = busy ? Nanos(0) : Nanos(-1);
+  plan.large = large_rx_;
+  plan.large_bytes = plan.large == nullptr ? 0 : config_.quantum_bytes;
+  return plan;
+}
+
+StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
+  now_ = now;
+  tx.clear();
+  tx_ = &tx;
+  report_ = StepReport();
+  large_rx_ = nullptr;
+  core_.quiesce();
+  adopt_plan();
+  take_hand_offs();
+  take_events(rx);
+  run_burst();
+  give_away();
+  Connection* const granted = pick_large();
+  respond(granted);
+  if (granted != nullptr) run_large_quantum(*granted);
+  if (++maintain_due_ >= kMaintainEverySteps || report_.requests == 0) {
+    maintain_due_ = 0;
+    report_.maintained = core_.maintain(now, kMaintainRecords);
+  }
+  tx_ = nullptr;
+  stats_.add(Counter::kSteps);
+  return report_;
+}
+
+void Worker::adopt_plan() {
+  const CorePlan* current = plans_.current();
+  if (current == plan_) return;
+  plan_ = current;
+  plans_.adopted(config_.self, plan_->version);
+  give_away_left_ = policy_.serves_small(config_.self, *plan_) ? 0 : all_.size();
+  // Large work that another core shall do from now on.
+  for (std::size_t left = large_queue_.size(); left > 0; --left) {
+    queue_large(large_queue_.pop_front());
+  }
+}
+
+void Worker::take_hand_offs() {
+  push_outbox();
+  for (std::size_t i = 0; i < kMeshRingMessages; ++i) {
+    Mesh::Message message = mesh_.try_pop(config_.self);
+    if (message == nullptr) return;
+    ++report_.hand_offs_in;
+    own(std::move(message));
+  }
+}
+
+void Worker::take_events(const Rx& rx) {
+  rx_backlog_ = rx.backlog;
+  for (const RxEvent& event : rx.events) {
+    Connection& connection = static_cast<Connection&>(*event.stream);
+    if (connection.closing_now) continue;
+    if ((event.flags & RxEvent::kBroken) != 0) {
+      close(connection);
+      continue;
+    }
+    if ((event.flags & RxEvent::kEnd) != 0) connection.peer_done = true;
+    if ((event.flags & (RxEvent::kBytes | RxEvent::kEnd)) != 0) {
+      if (connection.ready_at == Nanos(0)) connection.ready_at = rx.arrived;
+      run_queue_.push_back(connection);
+    }
+    if ((event.flags & RxEvent::kWritable) != 0 && !connection.output().empty()) {
+      dirty_.push_back(connection);
+    }
+    if (connection.large_ready()) {
+      queue_large(connection);
+    } else if ((event.flags & RxEvent::kPending) != 0 && connection.wants_input()) {
+      stats_.add(Counter::kBufferDenied);
+      run_queue_.push_back(connection);
+    }
+  }
+}
+
+// `granted` sends what precedes its large value together with the quantum.
+void Worker::respond(const Connection* granted) {
+  while (!dirty_.empty()) {
+    Connection& connection = dirty_.pop_front();
+    if (&connection == granted || !connection.route().writable) continue;  // kWritable comes
+    OutputQueue& out = connection.output();
+    const std::uint64_t bytes = out.has_large() ? out.bytes_before_large() : out.bytes();
+    if (bytes != 0) tx_->flush(connection, bytes);
+  }
+}
+
+LoadFacts Worker::load_facts() const {
+  LoadFacts facts;
+  facts.self = config_.self;
+  facts.small_waiting = static_cast<std::uint32_t>(run_queue_.size()) + rx_backlog_;
+  facts.large_waiting = static_cast<std::uint32_t>(large_queue_.size());
+  facts.bursts_since_quantum = bursts_since_quantum_;
+  return facts;
+}
+
+// The connection that may use a quantum now, if any.
+Connection* Worker::pick_large() {
+  while (!large_queue_.empty() && !large_queue_.front().large_ready()) {
+    large_queue_.remove(large_queue_.front());
+  }
+  if (large_queue_.empty()) {
+    bursts_since_quantum_ = 0;
+    return nullptr;
+  }
+  Connection& first = large_queue_.front();
+  // What a newer plan calls small may run anywhere; by quanta it goes on, since it began so.
+  if (plan_->is_large(first.large_value_bytes) &&
+      !policy_.may_start_large(load_facts(), *plan_)) {
+    ++bursts_since_quantum_;
+    return nullptr;
+  }
+  bursts_since_quantum_ = 0;
+  return &first;
+}
+
+void Worker::run_large_quantum(Connection& connection) {
+  if (connection.large_started == Nanos(0)) {
+    connection.large_started = clock_.now();
+    record_wait(report_class(connection.large_value_bytes), connection.large_placed,
+                connection.large_started);
+    ++report_.large_started;
+  }
+  const OutputQueue& out = connection.output();
+  if (out.has_large()) {
+    // The few bytes behind the value go with its last quantum.
+    constexpr std::uint64_t kTailBytesMax = 16;
+    const std::uint64_t due = out.bytes_before_large() + config_.quantum_bytes;
+    tx_->flush(connection, out.bytes() <= due + kTailBytesMax ? out.bytes() : due);
+  } else {
+    large_rx_ = &connection;
+    connection.grant_upload(config_.quantum_bytes);
+  }
+  report_.quantum_bytes = config_.quantum_bytes;
+  stats_.add(Counter::kQuanta);
+}
+
+void Worker::note_sent(Connection& connection, std::uint64_t bytes, bool large_done) {
+  stats_.add(Counter::kBytesWritten, bytes);
+  if (large_done) {
+    large_queue_.remove(connection);
+    finish_large(connection);
+  }
+  const bool drained = connection.output().empty();
+  if (large_done && !drained) dirty_.push_back(connection);
+  if (!drained && !large_done) return;
+  const bool due = connection.has_input() || connection.peer_done ||
+                   connection.phase() == Connection::Phase::kClosing ||
+                   connection.home != config_.self || large_done;
+  if (due && !connection.moving && !connection.closing_now) run_queue_.push_back(connection);
+}
+
+void Worker::finish_large(Connection& connection) {
+  stats_.add(Counter::kLargeRequests);
+  if (connection.large_started != Nanos(0)) {
+    const auto elapsed = (clock_.now() - connection.large_started).count();
+    const auto index = static_cast<std::size_t>(report_class(connection.large_value_bytes));
+    stats_.service_ns[index].record(static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 0)));
+  }
+  connection.large_started = Nanos(0);
+}
+
+ReportClass Worker::report_class(std::uint64_t value_bytes) const {
+  if (plan_->is_large(value_bytes)) return ReportClass::kLarge;
+  if (value_bytes <= kTinyBytesMax) return ReportClass::kTiny;
+  return value_bytes <= kSmallBytesMax ? ReportClass::kSmall : ReportClass::kMedium;
+}
+
+void Worker::record_wait(ReportClass report_class, Nanos since, Nanos until) {
+  const std::int64_t waited = std::max<std::int64_t>((until - since).count(), 0);
+  stats_.queue_wait_ns[static_cast<std::size_t>(report_class)].record(
+      static_cast<std::uint64_t>(waited));
+}
+
+void Worker::note_served(const Connection& connection, std::uint64_t value_bytes) {
+  const ReportClass served = report_class(value_bytes);
+  ++served_[static_cast<std::size_t>(served)];
+  record_wait(served, connection.ready_at, burst_start_);
+}
+
+bool Worker::prepare_sleep() {
+  mesh_.begin_sleep(config_.self);
+  if (!mesh_.empty(config_.self)) {
+    mesh_.end_sleep(config_.self);
+    return false;
+  }
+  core_.offline();
+  asleep_ = true;
+  return true;
+}
+
+void Worker::awake() {
+  if (!std::exchange(asleep_, false)) return;
+  mesh_.end_sleep(config_.self);
+  core_.online();
+}
+
+std::array<std::uint64_t, kWorkersMax / 64> Worker::take_wakes() {
+  has_wakes_ = false;
+  return std::exchange(wakes_, {});
+}
+
+void Worker::wake(CoreId core) {
+  if (!mesh_.must_wake(core)) return;
+  wakes_[core.value / 64] |= std::uint64_t{1} << (core.value % 64);
+  has_wakes_ = true;
+}
+
+}  // namespace minos

@@ -1,0 +1,216 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/limits.h"
+#include "base/units.h"
+#include "sharding/policy.h"
+#include "store/kv_store.h"
+#include "wire/memcache_text.h"
+#include "wire/stream.h"
+#include "worker/buffer_pool.h"
+#include "worker/clock.h"
+#include "worker/connection.h"
+#include "worker/mesh.h"
+#include "worker/plan_board.h"
+#include "worker/worker_stats.h"
+
+namespace minos {
+
+struct WorkerConfig {
+  CoreId self;
+  std::uint64_t quantum_bytes = 0;
+  std::uint64_t item_bytes_max = kItemBytesDefault;
+  std::uint32_t burst_requests = kBurstRequestsMax;
+  bool cas_enabled = true;
+  bool shutdown_enabled = false;
+  std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
+};
+
+// What a worker says of itself in answer to `stats`, and what it cannot know on its own. Implemented
+// by the server; called on the worker's thread, off the path of small requests.
+class StatsSource {
+ public:
+  virtual ~StatsSource() = default;
+  // Appends the whole reply to `stats ARGUMENT`, END included; false when the argument is unknown.
+  virtual bool append_stats(std::string_view argument, Now now, std::string& out) = 0;
+  virtual void set_verbosity(std::uint32_t level) = 0;
+};
+
+// Shared by the workers of a server; all outlive them.
+struct WorkerShared {
+  KvStore& store;
+  Mesh& mesh;
+  PlanBoard& plans;
+  const Policy& policy;
+  const Clock& clock;
+  StatsSource& stats;
+};
+
+// What one step did, in numbers: for statistics and for a simulator's cost model.
+struct StepReport {
+  std::uint32_t hand_offs_in = 0;
+  std::uint32_t connections_run = 0;
+  std::uint32_t requests = 0;
+  std::uint32_t large_started = 0;
+  std::uint64_t quantum_bytes = 0;  // granted
+  std::uint32_t maintained = 0;     // records of background work in the store
+  bool shutdown = false;            // a client asked for it, and may
+  friend bool operator==(const StepReport&, const StepReport&) = default;
+};
+
+// One core of the server: executes what streams bring, in steps of bounded work. No clock, thread
+// or socket of its own: the same worker runs under a pinned thread and in virtual time. Everything
+// is called by one thread at a time.
+//
+// A step serves at most kBurstRequestsMax small requests and starts at most one quantum of large
+// work; the transport does the quantum's bytes as the step's Tx (or the next RxPlan) says.
+class Worker {
+ public:
+  Worker(const WorkerConfig& config, const WorkerShared& shared, WorkerStats& stats);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // What to receive before the next step; `block` is 0 while there is work at hand.
+  RxPlan rx_plan() const;
+  StepReport step(Now now, const Rx& rx, Tx& tx);
+
+  // Bit i: core i sleeps and was given work since the last call: wake it.
+  std::array<std::uint64_t, kWorkersMax / 64> take_wakes();
+  bool has_wakes() const { return has_wakes_; }
+
+  // Around a receive() that blocks: false when work arrived meanwhile and it must not.
+  bool prepare_sleep();
+  void awake();
+
+  std::uint64_t plan_version() const { return plan_->version; }
+
+  // For Connection, on behalf of the transport.
+  BufferPool& buffers() { return buffers_; }
+  void note_received(std::uint64_t bytes) { stats_.add(Counter::kBytesRead, bytes); }
+  void note_sent(Connection& connection, std::uint64_t bytes, bool large_done);
+  void connection_detached(Connection& connection);
+
+ private:
+  // A command of the burst: parsed, placed in no queue yet.
+  struct Pending {
+    Connection* connection;
+    TextParse parse;
+    TextParser parser_after;
+    std::size_t input_after;  // where the next command starts
+    std::string_view body;    // of an inline storage command, with its \r\n
+    std::uint64_t key_hash;   // 0 without a key
+  };
+  struct Running {
+    Connection* connection;
+    bool exhausted;  // its input holds no further whole command
+  };
+  enum class Parsed : std::uint8_t {
+    kNeedMore,
+    kOne,
+    kLast,  // and what follows is not to be parsed before it was executed
+  };
+
+  // step, phase by phase.
+  void adopt_plan();
+  void take_hand_offs();
+  void take_events(const Rx& rx);
+  void run_burst();
+  void give_away();
+  Connection* pick_large();
+  void respond(const Connection* granted);
+  void run_large_quantum(Connection& connection);
+
+  // run_burst.
+  bool parse_connection(Connection& connection);
+  Parsed parse_one(Connection& connection, std::size_t& from, TextParser& parser);
+  bool advance_body(Connection& connection);
+  void execute_pending();
+  bool moves_before(const Pending& pending);
+  void settle(Connection& connection, bool exhausted);
+  void offer_to_idle();
+
+  // Commands; commands_*.cc.
+  void execute(Pending& pending);
+  void execute_error(Pending& pending);
+  void retrieve(Pending& pending);
+  void send_inline(Pending& pending, const ItemRef& item);
+  void send_large(Pending& pending, const ItemRef& item);
+  std::size_t write_header(const TextCommand& command, const ItemRef& item, char* to) const;
+  void store_inline(Pending& pending);
+  void store_large(Pending& pending);
+  void finish_upload(Connection& connection);
+  void reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply);
+  void arith(Pending& pending);
+  void remove(Pending& pending);
+  void touch(Pending& pending);
+  void flush_all(Pending& pending);
+  void set_verbosity(Pending& pending);
+  void show_stats(Pending& pending);
+  void shut_down(Pending& pending);
+  Placement place(RequestKind kind, std::uint64_t key_hash, std::uint64_t value_bytes) const;
+
+  // Connections.
+  void own(std::unique_ptr<Connection> connection);
+  void hand_off(Connection& connection, CoreId to);
+  void queue_large(Connection& connection);
+  void push_outbox();
+  void close(Connection& connection);
+  void go_home(Connection& connection);
+  CoreId small_core_near(CoreId wanted);
+  LoadFacts load_facts() const;
+  void wake(CoreId core);
+
+  // Statistics.
+  ReportClass report_class(std::uint64_t value_bytes) const;
+  void record_wait(ReportClass report_class, Nanos since, Nanos until);
+  void note_served(const Connection& connection, std::uint64_t value_bytes);
+  void place_large(Connection& connection, std::uint64_t value_bytes);
+  void finish_large(Connection& connection);
+
+  WorkerConfig config_;
+  KvStore& store_;
+  StoreCore& core_;
+  Mesh& mesh_;
+  PlanBoard& plans_;
+  const Policy& policy_;
+  const Clock& clock_;
+  StatsSource& stats_source_;
+  WorkerStats& stats_;
+  BufferPool buffers_;
+
+  const CorePlan* plan_;
+  Now now_;
+  Tx* tx_ = nullptr;  // of the step under way
+  StepReport report_;
+  std::uint32_t rx_backlog_ = 0;
+  std::uint32_t bursts_since_quantum_ = 0;
+  std::uint32_t maintain_due_ = 0;
+  std::size_t give_away_left_ = 0;  // connections to look at since this core became large
+  bool asleep_ = false;
+  std::uint16_t next_small_core_ = 0;
+
+  IntrusiveList<Connection, AllTag> all_;
+  IntrusiveList<Connection, RunTag> run_queue_;      // may have commands to execute
+  IntrusiveList<Connection, DirtyTag> dirty_;        // have replies to send
+  IntrusiveList<Connection, LargeTag> large_queue_;  // can use a quantum now
+  std::vector<std::unique_ptr<Connection>> outbox_;  // their ring was full
+  Connection* large_rx_ = nullptr;                   // granted a receiving quantum
+
+  std::vector<Pending> pending_;
+  std::vector<Running> running_;
+  Nanos burst_start_{0};
+  std::array<std::uint32_t, kReportClasses> served_{};  // in this burst
+  std::string scratch_;
+  std::array<std::uint64_t, kWorkersMax / 64> wakes_{};
+  bool has_wakes_ = false;
+};
+
+}  // namespace minos

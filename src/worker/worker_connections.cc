@@ -1,0 +1,180 @@
+// How connections come to a worker, leave it, and end.
+
+#include <utility>
+
+#include "base/check.h"
+#include "worker/worker.h"
+
+namespace minos {
+
+namespace {
+
+// Waking a sleeping core costs its waker about as much as two requests, and the core itself is
+// late by several more: fewer connections than this are served sooner where they are.
+constexpr std::uint32_t kOfferWorthWaking = 12;
+
+}  // namespace
+
+void Worker::own(std::unique_ptr<Connection> owned) {
+  Connection& connection = *owned.release();
+  connection.worker = this;
+  connection.moving = false;
+  all_.push_back(connection);
+  stats_.add(Counter::kHandOffsIn);
+  tx_->attach(connection);
+  if (connection.large_pending()) {
+    connection.large_placed = now_.mono;
+    if (connection.large_ready()) queue_large(connection);
+  }
+  if (connection.has_input() || connection.peer_done) run_queue_.push_back(connection);
+}
+
+// Large work that can go on: here, or on the core that the plan in force gives it to, which may
+// have changed since the request was placed.
+void Worker::queue_large(Connection& connection) {
+  if (connection.moving) return;
+  const RequestKind kind =
+      connection.output().has_large() ? RequestKind::kRead : RequestKind::kWrite;
+  const Placement placement =
+      policy_.place({kind, 0, connection.large_value_bytes, config_.self}, *plan_);
+  if (placement.where == Placement::Where::kHandOff) {
+    hand_off(connection, placement.core);
+  } else {
+    large_queue_.push_back(connection);
+  }
+}
+
+// Asks the transport to let go of the connection; connection_detached() sends it on. What precedes
+// a large value is flushed first, since it need not wait for the move.
+void Worker::hand_off(Connection& connection, CoreId to) {
+  DCHECK(to != config_.self);
+  run_queue_.remove(connection);
+  dirty_.remove(connection);
+  large_queue_.remove(connection);
+  if (large_rx_ == &connection) large_rx_ = nullptr;
+  connection.moving = true;
+  connection.moving_to = to;
+  const std::uint64_t before = connection.output().bytes_before_large();
+  if (before != 0 && connection.route().writable) tx_->flush(connection, before);
+  tx_->detach(connection);
+}
+
+void Worker::connection_detached(Connection& connection) {
+  all_.remove(connection);
+  run_queue_.remove(connection);
+  dirty_.remove(connection);
+  large_queue_.remove(connection);
+  mesh_.note_gone(config_.self);
+  if (connection.closing_now) {
+    delete &connection;
+    return;
+  }
+  CHECK(connection.moving);
+  connection.worker = nullptr;
+  stats_.add(Counter::kHandOffsOut);
+  outbox_.emplace_back(&connection);
+  push_outbox();
+}
+
+// Order among the connections of the outbox does not matter: each is its own stream.
+void Worker::push_outbox() {
+  for (std::size_t i = 0; i < outbox_.size();) {
+    const CoreId to = outbox_[i]->moving_to;
+    if (!mesh_.try_push(config_.self.value, to, outbox_[i])) {
+      stats_.add(Counter::kRingFull);
+      ++i;
+      continue;
+    }
+    wake(to);
+    outbox_[i] = std::move(outbox_.back());
+    outbox_.pop_back();
+  }
+}
+
+void Worker::close(Connection& connection) {
+  run_queue_.remove(connection);
+  dirty_.remove(connection);
+  large_queue_.remove(connection);
+  if (large_rx_ == &connection) large_rx_ = nullptr;
+  connection.closing_now = true;
+  tx_->close(connection);
+}
+
+void Worker::go_home(Connection& connection) {
+  if (connection.home == config_.self) stats_.add(Counter::kMigrated);
+  connection.home = small_core_near(connection.home);
+  if (connection.home != config_.self) hand_off(connection, connection.home);
+}
+
+// `wanted` when it serves small requests; otherwise the next core in turn that does.
+CoreId Worker::small_core_near(CoreId wanted) {
+  if (policy_.serves_small(wanted, *plan_)) return wanted;
+  for (std::uint16_t tried = 0; tried < plan_->core_count(); ++tried) {
+    next_small_core_ = static_cast<std::uint16_t>((next_small_core_ + 1) % plan_->core_count());
+    if (policy_.serves_small(CoreId{next_small_core_}, *plan_)) return CoreId{next_small_core_};
+  }
+  CHECK(false && "a plan without a core for small requests");
+}
+
+// After a change of role: the connections of a core that no longer serves small requests leave, a
+// few a step; those with something under way leave when that is done (see settle()).
+void Worker::give_away() {
+  for (std::size_t i = 0; i < kMigrationsPerStep && give_away_left_ != 0; ++i) {
+    --give_away_left_;
+    if (all_.empty()) return;
+    Connection& connection = all_.pop_front();
+    all_.push_back(connection);
+    if (connection.moving || connection.closing_now || connection.errand) continue;
+    if (connection.phase() != Connection::Phase::kCommand || !connection.output().empty()) continue;
+    go_home(connection);
+  }
+}
+
+// The idle core takes over connections whose requests would wait here behind others.
+void Worker::offer_to_idle() {
+  if (run_queue_.size() < 2 || plan_->core_count() < 2) return;
+  std::uint32_t offer = policy_.offer_to_idle(load_facts(), *plan_);
+  if (offer == 0) return;
+  for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
+    const CoreId core{i};
+    if (core == config_.self || !policy_.serves_small(core, *plan_)) continue;
+    if (mesh_.sleeps(core) && offer < kOfferWorthWaking) continue;
+    if (!mesh_.claim_idle(core)) continue;
+    while (offer-- > 0 && run_queue_.size() > 1) {
+      Connection& connection = run_queue_.back();
+      if (connection.phase() != Connection::Phase::kCommand || connection.large_pending()) return;
+      connection.home = core;
+      stats_.add(Counter::kOffered);
+      hand_off(connection, core);
+    }
+    return;
+  }
+}
+
+// After a connection was run: what it waits for next.
+void Worker::settle(Connection& connection, bool exhausted) {
+  if (connection.moving || connection.closing_now) return;
+  connection.compact_input();
+  const bool drained = connection.output().empty();
+  if (connection.peer_done && exhausted) connection.begin_closing();
+  if (connection.phase() == Connection::Phase::kClosing) {
+    if (drained) close(connection);
+    return;
+  }
+  const bool away = connection.home != config_.self || !policy_.serves_small(config_.self, *plan_);
+  if (away && drained && !connection.errand && connection.phase() == Connection::Phase::kCommand) {
+    go_home(connection);
+    if (connection.moving) return;
+  }
+  if (exhausted) {
+    connection.ready_at = Nanos(0);
+  } else if (connection.runnable()) {
+    run_queue_.push_back(connection);
+  }
+  if (connection.large_ready()) queue_large(connection);
+  if (connection.wants_input() && connection.route().readable && !connection.route().queued) {
+    tx_->resume(connection);
+  }
+}
+
+}  // namespace minos

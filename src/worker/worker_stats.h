@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/histogram.h"
+#include "base/units.h"
+#include "sharding/size_histogram.h"
+
+namespace minos {
+
+// Reporting classes by value size: tiny up to 13 bytes and small up to 1400 (the paper's key
+// classes), then medium up to the plan's threshold, and large above it.
+enum class ReportClass : std::uint8_t { kTiny, kSmall, kMedium, kLarge };
+inline constexpr std::size_t kReportClasses = 4;
+inline constexpr std::uint64_t kTinyBytesMax = 13;
+inline constexpr std::uint64_t kSmallBytesMax = 1400;
+
+enum class Counter : std::uint8_t {
+  kCmdGet,
+  kCmdSet,
+  kCmdFlush,
+  kCmdTouch,
+  kGetHits,
+  kGetMisses,
+  kDeleteHits,
+  kDeleteMisses,
+  kIncrHits,
+  kIncrMisses,
+  kDecrHits,
+  kDecrMisses,
+  kCasHits,
+  kCasMisses,
+  kCasBadval,
+  kTouchHits,
+  kTouchMisses,
+  kTooLarge,
+  kOutOfMemory,
+  kBytesRead,
+  kBytesWritten,
+  kSteps,
+  kBursts,
+  kRequests,
+  kQuanta,
+  kLargeRequests,
+  kHandOffsOut,
+  kHandOffsIn,
+  kOffered,
+  kMigrated,
+  kRingFull,
+  kBufferDenied,
+};
+inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kBufferDenied) + 1;
+
+// One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
+// instead of writing to another worker's counters.
+struct WorkerStats {
+  std::array<SharedCounter, kCounters> counters;
+  std::array<SharedHistogram, kReportClasses> queue_wait_ns;
+  std::array<SharedHistogram, kReportClasses> service_ns;
+  SharedSizeHistogram sizes;
+
+  void add(Counter counter, std::uint64_t n = 1) {
+    counters[static_cast<std::size_t>(counter)].add(n);
+  }
+  std::uint64_t get(Counter counter) const {
+    return counters[static_cast<std::size_t>(counter)].get();
+  }
+};
+
+}  // namespace minos

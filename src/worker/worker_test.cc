@@ -1,0 +1,282 @@
+#include "worker/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/prng.h"
+#include "worker/testing/fake_server.h"
+
+namespace minos {
+namespace {
+
+using Options = FakeServer::Options;
+
+std::string set_command(std::string_view key, const std::string& value) {
+  return "set " + std::string(key) + " 0 0 " + std::to_string(value.size()) + "\r\n" + value +
+         "\r\n";
+}
+
+std::string value_reply(std::string_view key, const std::string& value) {
+  return "VALUE " + std::string(key) + " 0 " + std::to_string(value.size()) + "\r\n" + value +
+         "\r\nEND\r\n";
+}
+
+// Equality without printing megabytes.
+testing::AssertionResult same(const std::string& got, const std::string& wanted) {
+  if (got == wanted) return testing::AssertionSuccess();
+  const auto [at, _] = std::mismatch(got.begin(), got.end(), wanted.begin(), wanted.end());
+  const auto offset = static_cast<std::size_t>(at - got.begin());
+  return testing::AssertionFailure()
+         << got.size() << " bytes for " << wanted.size() << ", different from byte " << offset
+         << ": '" << got.substr(offset, 40) << "' for '"
+         << wanted.substr(std::min(offset, wanted.size()), 40) << "'";
+}
+
+// Large: above the 8 KiB below which nothing is, once a plan says so.
+CorePlan plan_with(const CorePlan& from, std::uint64_t threshold, std::vector<CoreRole> roles) {
+  CorePlan plan = from;
+  plan.version = from.version + 1;
+  plan.threshold_bytes = threshold;
+  for (std::size_t i = 0; i < roles.size(); ++i) {
+    plan.cores[i].role = roles[i];
+    plan.cores[i].large_range = {threshold + 1, ~std::uint64_t{0}};
+  }
+  return plan;
+}
+
+TEST(Worker, AnswersPipelinedCommandsInOrderInOneFlush) {
+  FakeServer server(Options{});
+  FakeNetwork::Peer& peer = server.connect();
+  std::string request;
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    request += "set k" + std::to_string(i) + " 0 0 1\r\nx\r\nget k" + std::to_string(i) + "\r\n";
+    expected += "STORED\r\nVALUE k" + std::to_string(i) + " 0 1\r\nx\r\nEND\r\n";
+  }
+  EXPECT_EQ(server.ask(peer, request), expected);
+  EXPECT_EQ(server.sum(Counter::kRequests), 2000U);
+}
+
+TEST(Worker, StepServesAtMostOneBurst) {
+  FakeServer server(Options{});
+  FakeNetwork::Peer& peer = server.connect();
+  for (int i = 0; i < 100; ++i) peer.to_server += "get a\r\n";
+  EXPECT_EQ(server.step(CoreId{0}).requests, kBurstRequestsMax);
+}
+
+TEST(Worker, LargeReplyGoesOutByTheQuantumAndSmallRequestsInBetween) {
+  Options options;
+  options.quantum_bytes = 64 * kKiB;
+  FakeServer server(options);
+  FakeNetwork::Peer& large = server.connect();
+  FakeNetwork::Peer& small = server.connect();
+  const std::string value(500'000, 'v');
+  EXPECT_EQ(server.ask(large, set_command("big", value)), "STORED\r\n");
+  EXPECT_EQ(server.ask(small, set_command("a", "1")), "STORED\r\n");
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kElastic}));
+
+  large.to_server = "get big\r\n";
+  server.step(CoreId{0});
+  std::size_t before = large.from_server.size();
+  EXPECT_LE(before, options.quantum_bytes + 64);
+  int quanta = 1;
+  while (large.from_server.size() < value.size()) {
+    small.to_server = "get a\r\n";
+    server.step(CoreId{0});
+    EXPECT_EQ(small.from_server, value_reply("a", "1")) << "a small request waited";
+    small.from_server.clear();
+    ASSERT_LE(large.from_server.size() - before, options.quantum_bytes);
+    before = large.from_server.size();
+    ASSERT_LT(++quanta, 20);
+  }
+  EXPECT_GE(quanta, 7);
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(same(large.from_server, value_reply("big", value)));
+}
+
+TEST(Worker, KeyHashSendsALargeReplyAtOnce) {
+  Options options;
+  options.policy = PolicyKind::kKeyHash;
+  FakeServer server(options);
+  FakeNetwork::Peer& peer = server.connect();
+  const std::string value(500'000, 'v');
+  EXPECT_EQ(server.ask(peer, set_command("big", value)), "STORED\r\n");
+  peer.to_server = "get big\r\n";
+  server.step(CoreId{0});
+  EXPECT_TRUE(same(peer.from_server, value_reply("big", value)));
+}
+
+TEST(Worker, LargeUploadIsReceivedByTheQuantum) {
+  Options options;
+  FakeServer server(options);
+  FakeNetwork::Peer& peer = server.connect();
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kElastic}));
+  const std::string value(900'000, 'u');
+  peer.to_server = set_command("big", value);
+  std::size_t before = peer.to_server.size();
+  while (!peer.to_server.empty()) {
+    server.step(CoreId{0});
+    ASSERT_LE(before - peer.to_server.size(), options.quantum_bytes + kStreamInputBytes);
+    before = peer.to_server.size();
+  }
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(peer.from_server, "STORED\r\n");
+  peer.from_server.clear();
+  EXPECT_TRUE(same(server.ask(peer, "get big\r\n"), value_reply("big", value)));
+}
+
+TEST(Worker, SizeAwareMovesLargeWorkToTheLargeCoreAndBack) {
+  Options options;
+  options.policy = PolicyKind::kSizeAware;
+  options.workers = 2;
+  FakeServer server(options);
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  FakeNetwork::Peer& peer = server.connect(CoreId{0});
+  const std::string value(300'000, 'v');
+  EXPECT_TRUE(same(
+      server.ask(peer, set_command("big", value) + "get big\r\n" + set_command("a", "1")),
+            "STORED\r\n" + value_reply("big", value) + "STORED\r\n"));
+  EXPECT_EQ(server.stats(CoreId{0}).get(Counter::kQuanta), 0U) << "large work on a small core";
+  EXPECT_GT(server.stats(CoreId{1}).get(Counter::kQuanta), 8U);
+  EXPECT_EQ(server.stats(CoreId{1}).get(Counter::kLargeRequests), 2U);
+  // Both came home: the small command after them ran on core 0.
+  EXPECT_EQ(server.stats(CoreId{0}).get(Counter::kHandOffsOut), 2U);
+  EXPECT_EQ(server.stats(CoreId{1}).get(Counter::kHandOffsOut), 2U);
+}
+
+TEST(Worker, CoreThatTurnsLargeGivesItsConnectionsAway) {
+  Options options;
+  options.policy = PolicyKind::kSizeAware;
+  options.workers = 2;
+  FakeServer server(options);
+  std::vector<FakeNetwork::Peer*> peers;
+  for (int i = 0; i < 100; ++i) peers.push_back(&server.connect(CoreId{1}));
+  EXPECT_EQ(server.ask(*peers[0], set_command("a", "1")), "STORED\r\n");
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  // A connection with a command under way moves once that is done.
+  peers[7]->to_server = "set b 0 0 10\r\n12345";
+  server.step_all();
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(server.ask(*peers[7], "67890\r\n"), "STORED\r\n");
+  for (FakeNetwork::Peer* peer : peers) EXPECT_TRUE(same(server.ask(*peer, "get a\r\n"), value_reply("a", "1")));
+  EXPECT_EQ(server.stats(CoreId{1}).get(Counter::kMigrated), 100U);
+}
+
+TEST(Worker, LargeWorkFollowsAPlanThatChangesUnderIt) {
+  Options options;
+  options.workers = 2;
+  FakeServer server(options);
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kElastic, CoreRole::kSmall}));
+  FakeNetwork::Peer& reader = server.connect(CoreId{0});
+  FakeNetwork::Peer& writer = server.connect(CoreId{0});
+  const std::string value(900'000, 'v');
+  EXPECT_EQ(server.ask(reader, set_command("big", value)), "STORED\r\n");
+  reader.to_server = "get big\r\n";
+  writer.to_server = set_command("new", value);
+  for (int i = 0; i < 4; ++i) server.step_all();
+  EXPECT_LT(reader.from_server.size(), value.size());
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kElastic}));
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(same(reader.from_server, value_reply("big", value)));
+  EXPECT_EQ(writer.from_server, "STORED\r\n");
+  EXPECT_GT(server.stats(CoreId{1}).get(Counter::kQuanta), 0U);
+}
+
+TEST(Worker, StalledReaderCostsOnlyItself) {
+  FakeServer server(Options{});
+  FakeNetwork::Peer& stalled = server.connect();
+  FakeNetwork::Peer& other = server.connect();
+  const std::string value(1'000'000, 'v');
+  EXPECT_EQ(server.ask(other, set_command("big", value)), "STORED\r\n");
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kElastic}));
+  stalled.window_bytes = 100'000;
+  stalled.to_server = "get big\r\nget big\r\n";
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(stalled.from_server.size(), 100'000U);
+  EXPECT_TRUE(same(server.ask(other, "get big\r\n"), value_reply("big", value)));
+  stalled.window_bytes = ~std::uint64_t{0};
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(same(stalled.from_server, value_reply("big", value) + value_reply("big", value)));
+}
+
+TEST(Worker, UnsentRepliesStopExecution) {
+  FakeServer server(Options{});
+  FakeNetwork::Peer& peer = server.connect();
+  EXPECT_EQ(server.ask(peer, set_command("a", std::string(8000, 'a'))), "STORED\r\n");
+  peer.window_bytes = 0;
+  for (int i = 0; i < 1000; ++i) peer.to_server += "get a\r\n";
+  EXPECT_TRUE(server.run());
+  EXPECT_LT(server.sum(Counter::kCmdGet), 20U);
+  peer.window_bytes = ~std::uint64_t{0};
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(server.sum(Counter::kCmdGet), 1000U);
+}
+
+TEST(Worker, EndOfStreamIsAnsweredThenClosed) {
+  FakeServer server(Options{});
+  FakeNetwork::Peer& peer = server.connect();
+  peer.to_server = "get a\r\nset x 0 0 5\r\nab";
+  peer.ended = true;
+  EXPECT_TRUE(server.run());
+  EXPECT_EQ(peer.from_server, "END\r\n");
+  EXPECT_TRUE(peer.closed_by_server);
+  FakeNetwork::Peer& killed = server.connect();
+  killed.to_server = "set big 0 0 500000\r\nxxx";
+  server.step(CoreId{0});
+  killed.reset = true;
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(killed.closed_by_server);
+}
+
+TEST(Worker, IdleConnectionHoldsNoBuffer) {
+  FakeServer server(Options{});
+  std::vector<FakeNetwork::Peer*> peers;
+  for (int i = 0; i < 200; ++i) peers.push_back(&server.connect());
+  for (FakeNetwork::Peer* peer : peers) server.ask(*peer, "get a\r\n");
+  EXPECT_LE(server.store().memory().buffer_bytes,
+            4 * BufferPool::kBlockBuffers * BufferPool::kBufferBytes);
+}
+
+std::uint64_t digest_of_random_run(std::uint64_t seed, std::string& replies) {
+  Options options;
+  options.workers = 3;
+  options.policy = PolicyKind::kSizeAware;
+  FakeServer server(options);
+  Prng prng(seed);
+  std::vector<FakeNetwork::Peer*> peers;
+  for (std::uint16_t i = 0; i < 12; ++i) {
+    peers.push_back(&server.connect(CoreId{static_cast<std::uint16_t>(i % 2)}));
+    peers.back()->segment_bytes = 1 + prng.below(50'000);
+  }
+  for (int i = 0; i < 400; ++i) {
+    FakeNetwork::Peer& peer = *peers[prng.below(peers.size())];
+    const std::string key = "k" + std::to_string(prng.below(20));
+    if (prng.below(3) == 0) {
+      const std::size_t bytes = prng.below(10) == 0 ? prng.below(300'000) : prng.below(200);
+      peer.to_server += set_command(key, std::string(bytes, 'x'));
+    } else {
+      peer.to_server += "get " + key + "\r\n";
+    }
+    if (prng.below(4) == 0) server.step_all();
+    if (i % 50 == 49) server.plan_epoch();
+    server.advance(micros(10));
+  }
+  EXPECT_TRUE(server.run()) << "seed " << seed;
+  for (FakeNetwork::Peer* peer : peers) replies += peer->from_server;
+  return server.digest();
+}
+
+TEST(Worker, SameSeedSameRepliesAndReports) {
+  std::string first;
+  std::string second;
+  std::string other;
+  const std::uint64_t digest = digest_of_random_run(1, first);
+  EXPECT_EQ(digest, digest_of_random_run(1, second));
+  EXPECT_EQ(first, second);
+  EXPECT_NE(digest, digest_of_random_run(2, other));
+}
+
+}  // namespace
+}  // namespace minos

@@ -1,0 +1,99 @@
+"""Fixtures: a server per policy and number of workers, shared by the whole run, and servers of a
+test's own."""
+
+import pathlib
+import resource
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+import harness
+
+POLICIES = ["elastic", "size-aware", "key-hash"] if harness.IS_MINOS else ["memcached"]
+WORKERS = [2] if harness.sanitized() else [1, 2, 4]  # sanitizers are slow
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitized: also run against sanitizer builds")
+    sys.dont_write_bytecode = True
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 16384)), hard))
+    if not harness.PROGRAM.exists():
+        raise pytest.UsageError(f"no {harness.PROGRAM}: run make build, or set MINOSD")
+
+
+def policy_args(policy):
+    # Short epochs, so that plans change while tests run.
+    return [f"--sharding={policy}", "--epoch-ms=50"] if harness.IS_MINOS else []
+
+
+def started(args, **options):
+    server = harness.Server(args, **options)
+    try:
+        return server.wait_ready()
+    except BaseException:
+        server.kill()
+        raise
+
+
+def stopped(server):
+    try:
+        server.stop()
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session", params=[(p, w) for p in POLICIES for w in WORKERS],
+                ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def server(request):
+    """The common server; a test leaves no connections, and expects no empty store."""
+    policy, workers = request.param
+    one = started(["-t", workers, "-m", 256, "-c", 4096, *policy_args(policy)])
+    yield one
+    stopped(one)
+
+
+@pytest.fixture(params=POLICIES)
+def policy(request):
+    return request.param
+
+
+@pytest.fixture
+def start(policy):
+    """start(args..., **Server options): a server of the test's own, under each policy."""
+    servers = []
+
+    def start_one(*args, **options):
+        servers.append(started([*policy_args(policy), *args], **options))
+        return servers[-1]
+
+    yield start_one
+    for one in servers:
+        if one.process.returncode is None:
+            stopped(one)
+
+
+@pytest.fixture
+def start_any():
+    """As start, under the default policy only: for what no policy can change."""
+    servers = []
+
+    def start_one(*args, **options):
+        servers.append(started(args, **options))
+        return servers[-1]
+
+    yield start_one
+    for one in servers:
+        if one.process.returncode is None:
+            stopped(one)
+
+
+@pytest.fixture
+def folder():
+    """A folder that the server may write to even if it becomes another user."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="minos-e2e-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)

@@ -1,0 +1,180 @@
+"""Limits: connections, item size, memory."""
+
+import pytest
+
+import harness
+from harness import Client, pattern
+
+MB = 1 << 20
+
+
+def connected(server):
+    """A client that is served, or None."""
+    try:
+        client = server.client(timeout=1)
+    except OSError:
+        return None
+    try:
+        if client.ask(b"version").startswith(b"VERSION"):
+            return client
+    except (EOFError, OSError):
+        pass
+    client.close()
+    return None
+
+
+def answers(server):
+    client = connected(server)
+    if client is not None:
+        client.close()
+    return client is not None
+
+
+def test_connection_limit(start_any):
+    limit = 50
+    server = start_any("-c", limit, "-t", 2)
+    open_ones = [client for _ in range(limit) if (client := connected(server))]
+    # memcached counts its own descriptors too.
+    assert len(open_ones) == limit or (not harness.IS_MINOS and len(open_ones) > limit - 20)
+    for _ in range(3):
+        assert not answers(server)
+    for client in open_ones:
+        assert client.ask(b"version").startswith(b"VERSION")
+    for client in open_ones:
+        client.close()
+    harness.wait_until(lambda: answers(server), "serves again once others have left")
+
+
+def test_item_size_limit(start):
+    server = start("-I", "2m", "-m", 64, "-t", 2)
+    with server.client(timeout=30) as client:
+        value = pattern(b"k", 2 * MB - 1024)
+        assert client.set(b"k", value) == b"STORED"
+        assert client.get(b"k") == value
+        assert client.set(b"k2", bytes(2 * MB + 1)).startswith(b"SERVER_ERROR object too large")
+        assert client.get(b"k2") is None
+        assert client.get(b"k") == value
+        assert client.stats(b"settings")["item_size_max"] == str(2 * MB)
+
+
+@pytest.mark.skipif(not harness.IS_MINOS, reason="memcached 1.6.18 does not start with -I 4k")
+def test_small_item_size_limit(start_any):
+    server = start_any("-I", "4k", "-m", 64)
+    with server.client() as client:
+        assert client.set(b"k", bytes(3000)) == b"STORED"
+        assert client.set(b"k", bytes(5000)).startswith(b"SERVER_ERROR object too large")
+        assert client.set(b"k", bytes(50)) == b"STORED"
+
+
+def test_full_memory_without_eviction(start):
+    server = start("-M", "-m", 32, "-t", 2)
+    value = bytes(100_000)
+    with server.client(timeout=30) as client:
+        answers = [client.set(b"k%d" % i, value) for i in range(600)]
+        stored = [i for i, answer in enumerate(answers) if answer == b"STORED"]
+        refused = {answer for answer in answers if answer != b"STORED"}
+        assert refused == {b"SERVER_ERROR out of memory storing object"}
+        assert len(stored) * len(value) > 16 * MB
+        for i in stored:
+            assert client.get(b"k%d" % i) == value
+        for i in stored:
+            assert client.ask(b"delete k%d" % i) == b"DELETED"
+        assert client.stats()["evictions"] == "0"
+
+        def room_again():
+            return client.set(b"again", value) == b"STORED"
+
+        harness.wait_until(room_again, "memory of deleted items is used again")
+
+
+def test_full_memory_of_small_items_without_eviction(start):
+    server = start("-M", "-m", 16, "-I", "1m", "-t", 2)
+    with server.client(timeout=60) as client:
+        count = 200_000
+        out_of_memory = 0
+        for begin in range(0, count, 1000):
+            client.send(b"".join(b"set key:%d 0 0 100\r\n%s\r\n" % (i, b"v" * 100)
+                                 for i in range(begin, begin + 1000)))
+            answers = [client.line() for _ in range(1000)]
+            assert set(answers) <= {b"STORED", b"SERVER_ERROR out of memory storing object"}
+            out_of_memory += answers.count(b"SERVER_ERROR out of memory storing object")
+        assert out_of_memory > 0
+        assert client.get(b"key:0") == b"v" * 100
+
+
+@pytest.mark.parametrize("size", [100, 4000, 60_000, 900_000])
+def test_full_memory_with_eviction(start, size):
+    limit = 64 * MB
+    server = start("-m", limit // MB, "-t", 2)
+    start_bytes = server.rss_bytes()
+    total = 4 * limit if size > 1000 else limit * 3 // 2
+    batch = max(1, 200_000 // size)
+    with server.client(timeout=60) as client:
+        for begin in range(0, total // size, batch):
+            keys = [b"key:%d" % i for i in range(begin, begin + batch)]
+            client.send(b"".join(b"set %s 0 0 %d\r\n%s\r\n" % (k, size, pattern(k, size))
+                                 for k in keys))
+            for key in keys:
+                assert client.line() == b"STORED", key
+            assert client.get(keys[-1]) == pattern(keys[-1], size)
+        stats = client.stats()
+        assert int(stats["evictions"]) > 0
+        assert int(stats["bytes"]) <= limit
+        assert int(stats["bytes"]) > limit * 0.5
+    if not harness.sanitized():
+        # Program, stacks and the like are there before the first item.
+        allowance = start_bytes + 16 * MB
+        assert server.rss_bytes() < limit * 1.05 + allowance
+
+
+def test_mixed_sizes_in_full_memory(start):
+    server = start("-m", 64, "-t", 2)
+    sizes = [10, 900_000, 500, 20_000, 8192, 8193, 300_000]
+    with server.client(timeout=60) as client:
+        for i in range(3000):
+            key = b"mix:%d" % i
+            size = sizes[i % len(sizes)]
+            assert client.set(key, pattern(key, size)) == b"STORED"
+            if i % 3 == 0:
+                assert client.get(key) == pattern(key, size)
+        assert int(client.stats()["evictions"]) > 0
+
+
+def test_stalled_large_sets_do_not_use_up_memory(start):
+    """Reserved and never filled: others still find room, by eviction or by refusal."""
+    server = start("-m", 64, "-t", 2)
+    stalled = []
+    for i in range(100):
+        client = server.client(timeout=30)
+        client.send(b"set s%d 0 0 1000000\r\nstart" % i)
+        stalled.append(client)
+    with server.client(timeout=30) as client:
+        assert client.ask(b"version").startswith(b"VERSION")
+        answer = client.set(b"k", b"v")
+        assert answer in (b"STORED", b"SERVER_ERROR out of memory storing object")
+    for client in stalled:
+        client.close()
+
+    def room_again():
+        with server.client(timeout=30) as client:
+            return client.set(b"k", bytes(900_000)) == b"STORED"
+
+    harness.wait_until(room_again, "memory of broken sets is used again")
+
+
+def test_unix_socket(folder, start_any):
+    path = str(folder / "s.sock")
+    server = start_any("-a", "700", unix_socket=path)
+    with Client(path) as client:
+        assert client.set(b"k", pattern(b"k", 900_000)) == b"STORED"
+        assert client.get(b"k") == pattern(b"k", 900_000)
+    assert (folder / "s.sock").stat().st_mode & 0o777 == 0o700
+    server.stop()
+
+
+def test_idle_timeout(start_any):
+    option = ["--idle-timeout=1"] if harness.IS_MINOS else ["-o", "idle_timeout=1"]
+    server = start_any(*option)
+    with server.client(timeout=15) as client:
+        assert client.ask(b"version").startswith(b"VERSION")
+        assert client.closed_by_server()
