@@ -94,6 +94,7 @@ std::expected<void, std::string> Server::build_workers() {
     config.quantum_bytes = options_.quantum_bytes;
     config.item_bytes_max = options_.item_bytes_max;
     config.burst_requests = options_.burst_requests;
+    config.idle_timeout_s = static_cast<UnixSeconds>(options_.idle_timeout.count());
     config.cas_enabled = options_.cas;
     config.shutdown_enabled = options_.shutdown_command;
     config.version_reply = kVersionReply;

@@ -38,6 +38,7 @@ constexpr struct {
     {"touch_misses", Counter::kTouchMisses}, {"store_too_large", Counter::kTooLarge},
     {"store_no_memory", Counter::kOutOfMemory}, {"bytes_read", Counter::kBytesRead},
     {"bytes_written", Counter::kBytesWritten},
+    {"idle_kicks", Counter::kIdleClosed},
 };
 
 std::string_view name_of(ReportClass report_class) {
@@ -172,13 +173,11 @@ void StatsReport::sizes(std::string& out) const {
     SizeHistogram none;
     all.merge(worker->sizes.delta_since(none));
   }
-  std::uint64_t below = 0;
   std::size_t next = 0;
   for (std::uint64_t upper = 32; upper <= kItemBytesMax; upper *= 2) {
     std::uint64_t count = 0;
     for (; next < kSizeClasses && upper_bytes(next) <= upper; ++next) count += all.count(next);
     if (count != 0) stat(out, fmt::format("{}", upper), count);
-    below += count;
   }
 }
 

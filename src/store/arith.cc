@@ -15,20 +15,18 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{}) return std::nullopt;
-  const bool padded =
-      std::all_of(end, text.data() + text.size(), [](char c) { return c == ' '; });
+  const bool padded = std::all_of(end, text.data() + text.size(), [](char c) { return c == ' '; });
   return padded ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace
 
 std::expected<std::uint64_t, ArithError> Core::arith(std::string_view key, std::uint64_t hash,
-                                                     bool increment, std::uint64_t delta,
-                                                     Now now) {
+                                                     bool increment, std::uint64_t delta, Now now) {
   begin(now);
   // The most that the result can take: any flags and expiry.
-  const std::uint32_t bytes = shared_.granule.round_up(Record::bytes_for(
-      key.size(), kDigitsMax, {.flags = 1, .expires_at = 1}));
+  const std::uint32_t bytes = shared_.granule.round_up(
+      Record::bytes_for(key.size(), kDigitsMax, {.flags = 1, .expires_at = 1}));
   const Queue queue = choose_queue(key, hash);
   const bool room = ensure_room(queue, bytes, now);
 

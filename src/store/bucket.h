@@ -26,7 +26,7 @@ struct alignas(kCacheLineBytes) Bucket {
   // Bits of the header, which is the low half of words[0]; the high half are tags 0..3. words[1]
   // are tags 4..11.
   static constexpr std::uint64_t kLocked = 1;
-  static constexpr std::uint64_t kDead = 2;  // the page was split: look it up again
+  static constexpr std::uint64_t kDead = 2;        // the page was split: look it up again
   static constexpr std::uint32_t kStashShift = 4;  // 4 bits: stash buckets that hold our items
   static constexpr std::uint64_t kStashMask = std::uint64_t{15} << kStashShift;
 
@@ -40,8 +40,7 @@ struct alignas(kCacheLineBytes) Bucket {
     const std::uint64_t high = words[1].load(std::memory_order_acquire);
     header = low;
 #if defined(__SSE2__)
-    const __m128i tags =
-        _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+    const __m128i tags = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
     const __m128i equal = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
     return static_cast<std::uint32_t>(_mm_movemask_epi8(equal)) >> 4;
 #else

@@ -31,9 +31,6 @@ constexpr std::uint32_t kKeptBytesMax = kSegmentBytes / 8 * 7;
 // Records whose index entries are fetched together.
 constexpr std::uint32_t kBatch = 16;
 
-// What considering one large value for eviction counts for.
-constexpr std::uint32_t kLargeValueCost = 1024;
-
 // Unsuccessful looks for dead segments are that many stored bytes apart.
 constexpr std::uint32_t kBytesBetweenLooks = 32 * 1024;
 
@@ -50,11 +47,12 @@ bool Core::relieve(std::uint64_t bytes_needed, Now now) {
   // Enough was freed already, it only waits for other cores (or for the caller to let go of its
   // ItemRefs); to free more would empty the store in vain.
   if (shared_.limbo.bytes() >= bytes_needed + shared_.limbo_slack_bytes) return false;
-  return clean(kSegmentBytes, true, now) != 0;
+  return clean(kSegmentBytes, Pace::kUrgent, now) != 0;
 }
 
 // Cleans about that many bytes of segments; returns how many records that were.
-std::uint32_t Core::clean(std::uint32_t bytes, bool urgent, Now now) {
+std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, Now now) {
+  const bool urgent = pace == Pace::kUrgent;
   std::uint32_t records = 0;
   if (!urgent && bytes < look_in_bytes_) {
     look_in_bytes_ -= bytes;
@@ -68,14 +66,23 @@ std::uint32_t Core::clean(std::uint32_t bytes, bool urgent, Now now) {
       if (victim_.id == kNoSegment && done == 0) break;
       continue;
     }
+    if (!urgent && !is_short(pace)) break;
     if (claim_dead(urgent)) continue;
-    if (!shared_.options.evict || !evict_next(urgent, now)) {
+    if (pace != Pace::kForChunks) {
+      const std::uint64_t copied = empty_large_segment(urgent && !shared_.options.evict);
+      bytes -= std::min(bytes, copied);
+      if (copied != 0) {
+        ++records;
+        continue;
+      }
+    }
+    const std::uint64_t evicted = shared_.options.evict ? evict_next(urgent, now) : 0;
+    if (evicted == 0 && victim_.id == kNoSegment) {
       look_in_bytes_ = kBytesBetweenLooks;
       break;
     }
-    if (victim_.id != kNoSegment) continue;
-    ++records;
-    bytes -= std::min(bytes, kLargeValueCost);
+    if (evicted != 0) ++records;
+    bytes -= std::min(bytes, evicted);
   }
   return records;
 }
@@ -119,27 +126,32 @@ Queue Core::queue_to_evict() const {
 }
 
 // Considers the oldest large value or claims the oldest segment, whichever is older, of the queue
-// that is longer than it should be; false if there is nothing at all.
-bool Core::evict_next(bool urgent, Now now) {
+// that is longer than it should be. Returns the bytes of the value.
+std::uint64_t Core::evict_next(bool urgent, Now now) {
   const Queue first = queue_to_evict();
   const Queue second = first == Queue::kSmall ? Queue::kMain : Queue::kSmall;
   for (const Queue queue : {first, second}) {
     const bool large_first =
         shared_.large_queues.oldest_stamp(queue) < shared_.log.oldest_stamp(queue);
-    if (large_first ? evict_large(queue, now) : claim_oldest(queue)) return true;
+    if (large_first) {
+      if (const std::uint64_t bytes = evict_large(queue, now); bytes != 0) return bytes;
+    } else if (claim_oldest(queue)) {
+      return 0;
+    }
   }
-  if (!urgent) return false;
+  if (!urgent) return 0;
   for (const Queue queue : {first, second}) {
     if (open_[static_cast<std::size_t>(queue)].id == kNoSegment) continue;
     seal(queue);
-    if (claim_oldest(queue)) return true;
+    if (claim_oldest(queue)) return 0;
   }
-  return false;
+  return 0;
 }
 
-bool Core::evict_large(Queue queue, Now now) {
+std::uint64_t Core::evict_large(Queue queue, Now now) {
   LargeValue* value = shared_.large_queues.take_oldest(queue);
-  if (value == nullptr) return false;
+  if (value == nullptr) return 0;
+  const std::uint64_t bytes = value->value_bytes;
   const std::uint64_t hash = value->key_hash;
   const Index::Home home = shared_.index.lock(hash);
   const Index::Slot slot = shared_.index.find_large(home, shared_.heap.unit_of(value), hash);
@@ -159,11 +171,10 @@ bool Core::evict_large(Queue queue, Now now) {
     }
   }
   shared_.index.unlock(home);
-  return true;
+  return bytes;
 }
 
-void Core::evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash,
-                 Queue from) {
+void Core::evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash, Queue from) {
   unlink(home, slot);
   counters_.evictions.add(1);
   if (from == Queue::kSmall) shared_.ghost.add(hash);
@@ -171,7 +182,7 @@ void Core::evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t
 
 // Works on the victim until it is empty or that many bytes are done. Ends without a victim and
 // with 0 records if there is no memory to move records to.
-std::uint32_t Core::clean_victim(std::uint32_t& bytes, Now now) {
+std::uint32_t Core::clean_victim(std::uint64_t& bytes, Now now) {
   struct Entry {
     Ref ref;
     std::uint32_t bytes;
@@ -197,7 +208,7 @@ std::uint32_t Core::clean_victim(std::uint32_t& bytes, Now now) {
         return 0;
       }
       victim_.at += batch[i].bytes;
-      bytes -= std::min(bytes, batch[i].bytes);
+      bytes -= std::min<std::uint64_t>(bytes, batch[i].bytes);
       ++records;
     }
   }
@@ -245,7 +256,7 @@ bool Core::clean_live(const Index::Home& home, const Index::Slot& slot, std::uin
     keep = uses > 0 && victim_.kept_bytes < kKeptBytesMax;
     uses_left = static_cast<std::uint8_t>(uses - 1);
   }
-  if (keep && move_record(slot, to, uses_left)) {
+  if (keep && move_record(slot, to, uses_left, 0)) {
     victim_.kept_bytes += stored_bytes(record);
     return true;
   }
@@ -254,7 +265,9 @@ bool Core::clean_live(const Index::Home& home, const Index::Slot& slot, std::uin
   return true;
 }
 
-bool Core::move_record(const Index::Slot& slot, Queue to, std::uint8_t uses) {
+// large_unit: where the copy of its large value is, 0 if it keeps its value.
+bool Core::move_record(const Index::Slot& slot, Queue to, std::uint8_t uses,
+                       std::uint32_t large_unit) {
   const Ref from_ref = slot.ref();
   const Record from = shared_.index.record(from_ref);
   const std::uint32_t bytes = stored_bytes(from);
@@ -263,6 +276,7 @@ bool Core::move_record(const Index::Slot& slot, Queue to, std::uint8_t uses) {
   Ref ref = 0;
   Record record(begin_append(to, bytes, ref));
   record.copy_from(from, from.bytes(), uses);
+  if (large_unit != 0) record.set_large_unit(large_unit);
   segment_of(ref).live_bytes.fetch_add(bytes, std::memory_order_relaxed);
   segment_of(from_ref).live_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   note_expiry(ref, record.meta().expires_at);

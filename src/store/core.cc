@@ -85,9 +85,9 @@ bool Core::open_segment(Queue queue, std::uint32_t keep_segments) {
 // Makes the open segment of a queue have room for that many bytes, and pays for it by cleaning
 // ahead when memory is short. No ItemRef of this core survives it, nor any lock may be held.
 bool Core::ensure_room(Queue queue, std::uint32_t bytes, Now now) {
-  if (is_short()) [[unlikely]] {
+  if (is_short(Pace::kForRecords)) [[unlikely]] {
     quiesce_if_unused();
-    clean(kCleanPerByte * bytes, false, now);
+    clean(kCleanPerByte * std::uint64_t{bytes}, Pace::kForRecords, now);
   }
   while (!has_room(queue, bytes)) {
     if (open_segment(queue, shared_.reserve_segments)) return true;

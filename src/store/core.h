@@ -83,8 +83,6 @@ class Core {
   // Bytes cleaned per byte stored while memory is short: twice what is needed when half of what is
   // cleaned is dead.
   static constexpr std::uint32_t kCleanPerByte = 2;
-  // Stands for the cost of one large value.
-  static constexpr std::uint32_t kCleanPerLargeValue = 16 * 1024;
 
   struct Piece;  // what is appended or prepended
 
@@ -92,7 +90,8 @@ class Core {
   // Every operation: a core that nobody called online is from its first use on, and a flush whose
   // time has come precedes what follows.
   void begin(Now now) {
-    if (!online_) [[unlikely]] online();
+    if (!online_) [[unlikely]]
+      online();
     if (shared_.flush.is_due(now.unix_s)) [[unlikely]] {
       shared_.flush.apply_if_due(now.unix_s, shared_.next_cas);
     }
@@ -140,9 +139,8 @@ class Core {
   StoreStatus refuse(StoreMode mode, std::string_view key, std::uint64_t hash, StoreStatus why);
   StoreStatus extend(StoreMode mode, std::string_view key, std::uint64_t hash, const Piece& piece,
                      Now now);
-  std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key,
-                                           std::uint64_t hash, const Record& old,
-                                           std::string_view piece, Now now);
+  std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key, std::uint64_t hash,
+                                           const Record& old, std::string_view piece, Now now);
   std::optional<StoreStatus> extend_large(StoreMode mode, std::string_view key, std::uint64_t hash,
                                           const Piece& piece, std::uint64_t bytes, Now now);
   std::optional<StoreStatus> replace_if_unchanged(const Record::Parts& parts, std::uint64_t hash,
@@ -150,23 +148,30 @@ class Core {
   bool make_index_room(std::uint64_t hash, Now now);
 
   // clean.cc
-  bool is_short() const {
-    return shared_.pool->free_segments() + shared_.limbo.segments() <
-           shared_.reserve_segments + shared_.ahead_segments;
+  // Ahead of need, for records or for chunks, or because there is nothing left.
+  enum class Pace : std::uint8_t { kForRecords, kForChunks, kUrgent };
+  bool is_short(Pace pace) const {
+    std::uint64_t free = shared_.pool->free_segments() * kSegmentBytes + shared_.limbo.bytes();
+    if (pace == Pace::kForChunks) free += shared_.heap.free_units() * kUnitBytes;
+    return free < (shared_.reserve_segments + shared_.ahead_segments) * kSegmentBytes;
   }
-  std::uint32_t clean(std::uint32_t bytes, bool urgent, Now now);
-  std::uint32_t clean_victim(std::uint32_t& bytes, Now now);
+  std::uint32_t clean(std::uint64_t bytes, Pace pace, Now now);
+  std::uint32_t clean_victim(std::uint64_t& bytes, Now now);
   bool clean_record(Ref ref, std::uint64_t hash, Now now);
   bool clean_live(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash);
   bool claim_dead(bool urgent);
   bool claim_oldest(Queue queue);
-  bool evict_next(bool urgent, Now now);
-  bool evict_large(Queue queue, Now now);
+  std::uint64_t evict_next(bool urgent, Now now);
+  std::uint64_t evict_large(Queue queue, Now now);
   Queue queue_to_evict() const;
-  bool move_record(const Index::Slot& slot, Queue to, std::uint8_t uses);
+  bool move_record(const Index::Slot& slot, Queue to, std::uint8_t uses, std::uint32_t large_unit);
   void evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash, Queue from);
   void begin_victim(SegmentId id, Cause cause);
   void put_back_victim();
+
+  // relocate.cc
+  std::uint64_t empty_large_segment(bool thorough);
+  std::uint64_t relocate(std::uint32_t unit, std::uint64_t hash);
 
   // maintain.cc
   std::uint32_t sweep(Now now, std::uint32_t budget);
@@ -182,7 +187,7 @@ class Core {
   std::array<Open, kQueues> open_;
   Victim victim_;
   Sweep sweep_;
-  std::uint32_t look_in_bytes_ = 0;  // clean() has nothing to look for before
+  std::uint64_t look_in_bytes_ = 0;  // clean() has nothing to look for before
   std::uint64_t cas_next_ = 0;
   std::uint64_t cas_end_ = 0;
   Counters counters_;

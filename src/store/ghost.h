@@ -23,9 +23,7 @@ class Ghost {
     CHECK(count_ != 0);
   }
 
-  void add(std::uint64_t hash) {
-    cell(hash).store(fingerprint(hash), std::memory_order_relaxed);
-  }
+  void add(std::uint64_t hash) { cell(hash).store(fingerprint(hash), std::memory_order_relaxed); }
   bool has(std::uint64_t hash) const {
     return cell(hash).load(std::memory_order_relaxed) == fingerprint(hash);
   }

@@ -23,16 +23,22 @@ PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
   return *this;
 }
 
-PinnedValue::~PinnedValue() { reset(); }
+PinnedValue::~PinnedValue() {
+  reset();
+}
 
 void PinnedValue::reset() {
   if (value_ != nullptr) store_->impl_->shared.heap.drop_reference(value_);
   value_ = nullptr;
 }
 
-std::uint64_t PinnedValue::value_bytes() const { return value_ ? value_->value_bytes : 0; }
+std::uint64_t PinnedValue::value_bytes() const {
+  return value_ ? value_->value_bytes : 0;
+}
 
-LargeCursor PinnedValue::begin() const { return store::LargeHeap::begin(value_); }
+LargeCursor PinnedValue::begin() const {
+  return store::LargeHeap::begin(value_);
+}
 
 std::size_t PinnedValue::gather(const LargeCursor& from, std::uint64_t bytes_max,
                                 std::span<iovec> out) const {
@@ -55,7 +61,9 @@ ItemDraft::ItemDraft(KvStore* store, LargeValue* value, std::string_view key,
   std::memcpy(key_, key.data(), key.size());
 }
 
-ItemDraft::ItemDraft(ItemDraft&& other) noexcept { *this = std::move(other); }
+ItemDraft::ItemDraft(ItemDraft&& other) noexcept {
+  *this = std::move(other);
+}
 
 ItemDraft& ItemDraft::operator=(ItemDraft&& other) noexcept {
   if (this != &other) {
@@ -71,14 +79,18 @@ ItemDraft& ItemDraft::operator=(ItemDraft&& other) noexcept {
   return *this;
 }
 
-ItemDraft::~ItemDraft() { reset(); }
+ItemDraft::~ItemDraft() {
+  reset();
+}
 
 void ItemDraft::reset() {
   if (value_ != nullptr) store_->impl_->shared.discard(value_);
   value_ = nullptr;
 }
 
-std::uint64_t ItemDraft::value_bytes() const { return value_ ? value_->value_bytes : 0; }
+std::uint64_t ItemDraft::value_bytes() const {
+  return value_ ? value_->value_bytes : 0;
+}
 
 std::size_t ItemDraft::scatter(std::uint64_t bytes_max, std::span<iovec> out) {
   return store_->impl_->shared.heap.gather(value_, cursor_, bytes_max, out);

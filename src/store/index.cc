@@ -267,7 +267,7 @@ void Index::place(Page& page, std::uint32_t home, std::uint8_t tag, Ref ref) con
     bucket.set_stash_bit(number, true);
     return;
   }
-  CHECK(!"a half of a page holds more than the whole");
+  CHECK(false);  // a half of a page cannot hold more than the whole
 }
 
 // Copies the items of a page to two, by bit `depth` of their hashes.
@@ -277,8 +277,7 @@ void Index::distribute(const Page& from, std::uint32_t depth, Page& zero, Page& 
   constexpr std::uint32_t kAhead = 16;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (i + kAhead < count) {
-      const char* ahead =
-          pool_.base() + (std::uint64_t{items[i + kAhead].ref} << granule_.shift);
+      const char* ahead = pool_.base() + (std::uint64_t{items[i + kAhead].ref} << granule_.shift);
       __builtin_prefetch(ahead);
     }
     const std::uint64_t hash = hash_key(record(items[i].ref).key());

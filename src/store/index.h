@@ -86,12 +86,8 @@ class Index {
   bool has_retired() const { return pages_.has_retired(); }
 
   std::uint64_t pages() const { return pages_.used(); }
-  std::uint64_t bytes() const {
-    return pages_.segments() * kSegmentBytes + directory_bytes();
-  }
-  std::uint64_t directory_bytes() const {
-    return directory_bytes_.load(std::memory_order_relaxed);
-  }
+  std::uint64_t bytes() const { return pages_.segments() * kSegmentBytes + directory_bytes(); }
+  std::uint64_t directory_bytes() const { return directory_bytes_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::uint32_t kDepthMax = 30;
@@ -110,7 +106,8 @@ class Index {
       const std::uint32_t depth = depth_.load(std::memory_order_acquire);
       const std::uint64_t at = hash & ((std::uint64_t{1} << depth) - 1);
       const PageId id = directory_[at].load(std::memory_order_acquire);
-      if (depth_.load(std::memory_order_relaxed) == depth) [[likely]] return pages_.page(id);
+      if (depth_.load(std::memory_order_relaxed) == depth) [[likely]]
+        return pages_.page(id);
     }
   }
 

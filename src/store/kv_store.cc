@@ -22,15 +22,23 @@ StoreCore::StoreCore(KvStore* store, std::uint16_t core)
 
 StoreCore::~StoreCore() = default;
 
-void StoreCore::quiesce() { impl_->core.quiesce(); }
-void StoreCore::offline() { impl_->core.offline(); }
-void StoreCore::online() { impl_->core.online(); }
+void StoreCore::quiesce() {
+  impl_->core.quiesce();
+}
+void StoreCore::offline() {
+  impl_->core.offline();
+}
+void StoreCore::online() {
+  impl_->core.online();
+}
 
 void StoreCore::prefetch_bucket(std::uint64_t hash) const {
   impl_->core.prefetch_bucket(hash);
 }
 
-void StoreCore::prefetch_item(std::uint64_t hash) const { impl_->core.prefetch_item(hash); }
+void StoreCore::prefetch_item(std::uint64_t hash) const {
+  impl_->core.prefetch_item(hash);
+}
 
 std::optional<ItemRef> StoreCore::find(std::string_view key, std::uint64_t hash, Now now) {
   return impl_->core.find(key, hash, now);
@@ -41,7 +49,9 @@ std::optional<ItemRef> StoreCore::touch(std::string_view key, std::uint64_t hash
   return impl_->core.touch(key, hash, expires_at, now);
 }
 
-PinnedValue StoreCore::pin(const ItemRef& item) { return {store_, item.large}; }
+PinnedValue StoreCore::pin(const ItemRef& item) {
+  return {store_, item.large};
+}
 
 StoreStatus StoreCore::put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                            std::string_view value, std::uint64_t cas, Now now) {
@@ -69,9 +79,9 @@ bool StoreCore::remove(std::string_view key, std::uint64_t hash, Now now) {
   return impl_->core.remove(key, hash, now);
 }
 
-std::expected<std::uint64_t, ArithError> StoreCore::arith(std::string_view key,
-                                                          std::uint64_t hash, bool increment,
-                                                          std::uint64_t delta, Now now) {
+std::expected<std::uint64_t, ArithError> StoreCore::arith(std::string_view key, std::uint64_t hash,
+                                                          bool increment, std::uint64_t delta,
+                                                          Now now) {
   return impl_->core.arith(key, hash, increment, delta, now);
 }
 
@@ -99,8 +109,8 @@ std::expected<std::unique_ptr<KvStore>, std::string> KvStore::create(const Store
         fmt::format("largest item {} is not between 1 and {} and at most half the memory limit {}",
                     options.item_bytes_max, kItemBytesMax, options.memory_bytes));
   }
-  auto pool = store::Pool::create(options.memory_bytes,
-                                  store::Ghost::bytes_for(options.memory_bytes));
+  auto pool =
+      store::Pool::create(options.memory_bytes, store::Ghost::bytes_for(options.memory_bytes));
   if (!pool) return std::unexpected(pool.error());
   std::unique_ptr<KvStore> store(new KvStore);
   store->impl_ = std::make_unique<Impl>(options, std::move(*pool));
@@ -139,7 +149,9 @@ bool KvStore::charge_buffers(std::uint64_t bytes) {
   return true;
 }
 
-void KvStore::release_buffers(std::uint64_t bytes) { impl_->shared.pool->release(bytes); }
+void KvStore::release_buffers(std::uint64_t bytes) {
+  impl_->shared.pool->release(bytes);
+}
 
 std::uint64_t KvStore::prefault(std::uint64_t bytes_max) {
   return impl_->shared.pool->prefault(bytes_max);
@@ -154,8 +166,8 @@ MemoryUse KvStore::memory() const {
   use.index_bytes = shared.index.bytes();
   use.buffer_bytes = shared.pool->outside_bytes() - shared.index.directory_bytes();
   use.other_bytes = shared.pool->fixed_segments() * store::kSegmentBytes;
-  use.used_bytes = use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes +
-                   use.other_bytes;
+  use.used_bytes =
+      use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes + use.other_bytes;
   // The parts are read one after another: what moved between them meanwhile may be in two.
   use.used_bytes = std::min(use.used_bytes, use.limit_bytes);
   return use;
@@ -177,6 +189,8 @@ StoreStats KvStore::stats() const {
   return sum;
 }
 
-const StoreOptions& KvStore::options() const { return impl_->shared.options; }
+const StoreOptions& KvStore::options() const {
+  return impl_->shared.options;
+}
 
 }  // namespace minos

@@ -19,10 +19,10 @@ class KvStore;
 struct LargeValue;  // chunk chain of one value, reference counted
 
 struct StoreOptions {
-  std::uint64_t memory_bytes = 64 * kMiB;            // hard limit on everything, see KvStore::memory
+  std::uint64_t memory_bytes = 64 * kMiB;  // hard limit on everything, see KvStore::memory
   std::uint64_t item_bytes_max = kItemBytesDefault;  // largest value accepted
   bool evict = true;                                 // false: refuse writes when full
-  std::uint16_t cores = 1;                           // number of StoreCore handles, 1 .. kWorkersMax
+  std::uint16_t cores = 1;  // number of StoreCore handles, 1 .. kWorkersMax
 };
 
 enum class StoreMode : std::uint8_t { kSet, kAdd, kReplace, kAppend, kPrepend, kCas };
@@ -42,8 +42,8 @@ struct ItemMeta {
 };
 
 // A published item as one look-up saw it. Its views stay valid until the StoreCore that returned it
-// calls quiesce() or offline(); a value never changes under a reader. Promote to PinnedValue to keep
-// a large value longer.
+// calls quiesce() or offline(); a value never changes under a reader. Promote to PinnedValue to
+// keep a large value longer.
 struct ItemRef {
   std::string_view key;
   std::uint64_t cas = 0;
@@ -124,9 +124,9 @@ enum class ArithError : std::uint8_t { kNotFound, kNonNumeric, kOutOfMemory };
 
 struct MemoryUse {
   std::uint64_t limit_bytes = 0;
-  std::uint64_t used_bytes = 0;    // sum of what follows, never above the limit
-  std::uint64_t log_bytes = 0;     // segments that hold small items and headers
-  std::uint64_t large_bytes = 0;   // segments that hold chunks, published or not
+  std::uint64_t used_bytes = 0;   // sum of what follows, never above the limit
+  std::uint64_t log_bytes = 0;    // segments that hold small items and headers
+  std::uint64_t large_bytes = 0;  // segments that hold chunks, published or not
   std::uint64_t index_bytes = 0;
   std::uint64_t buffer_bytes = 0;  // charged through charge_buffers()
   std::uint64_t other_bytes = 0;   // ghost table, segment headers and the like
@@ -134,7 +134,7 @@ struct MemoryUse {
 
 struct StoreStats {
   std::uint64_t items = 0;
-  std::uint64_t item_bytes = 0;  // keys, values and headers of live items
+  std::uint64_t item_bytes = 0;   // keys, values and headers of live items
   std::uint64_t items_total = 0;  // ever stored
   std::uint64_t large_items = 0;
   std::uint64_t evictions = 0;

@@ -54,8 +54,8 @@ TEST_F(KvStoreTest, StoresAndFinds) {
 }
 
 TEST_F(KvStoreTest, EmptyAndBoundaryValues) {
-  for (const std::size_t bytes :
-       {0UL, 1UL, 8191UL, 8192UL, 8193UL, 100'000UL, 262'080UL, 262'144UL, 524'288UL, 1'048'576UL}) {
+  for (const std::size_t bytes : {0UL, 1UL, 8191UL, 8192UL, 8193UL, 100'000UL, 262'080UL, 262'144UL,
+                                  524'288UL, 1'048'576UL}) {
     const std::string value = patterned(bytes, bytes);
     const std::string key(1 + bytes % 250, 'k');
     ASSERT_EQ(set(core_, key, value), StoreStatus::kStored) << bytes;
@@ -221,7 +221,9 @@ TEST_F(KvStoreTest, PinnedValuesOutliveTheirItems) {
 
 TEST_F(KvStoreTest, DraftsArePublishedOrGivenBack) {
   const std::string value = patterned(1, 700'000);
-  const auto reserve = [&] { return core_.reserve("k", hash_key("k"), {.flags = 4}, 700'000, kNow); };
+  const auto reserve = [&] {
+    return core_.reserve("k", hash_key("k"), {.flags = 4}, 700'000, kNow);
+  };
   {
     auto draft = reserve();
     ASSERT_TRUE(draft);

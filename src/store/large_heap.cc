@@ -10,6 +10,11 @@ namespace minos::store {
 
 namespace {
 
+// Remainders of segments are used, though it cuts values into more pieces, when they are more than
+// one part in this many of all segments, and as long as one has this many free units.
+constexpr std::uint64_t kRemainderShare = 64;
+constexpr std::uint32_t kRemainderUnitsMin = 8;
+
 constexpr std::uint64_t units_for(std::uint64_t bytes) {
   return (bytes + kUnitBytes - 1) / kUnitBytes;
 }
@@ -33,12 +38,14 @@ void flip_bits(std::uint64_t* words, std::uint32_t from, std::uint32_t count) {
 
 }  // namespace
 
-LargeHeap::LargeHeap(Pool& pool) : pool_(pool) { lists_.fill(kNoSegment); }
+LargeHeap::LargeHeap(Pool& pool) : pool_(pool) {
+  lists_.fill(kNoSegment);
+}
 
 void LargeHeap::link(SegmentId id) {
   Segment& segment = pool_.segment(id);
   const std::uint32_t list = segment.free_units;
-  if (list == 0) return;
+  if (list == 0 || id == emptying_) return;
   segment.prev = kNoSegment;
   segment.next = lists_[list];
   if (segment.next != kNoSegment) pool_.segment(segment.next).prev = id;
@@ -49,7 +56,7 @@ void LargeHeap::link(SegmentId id) {
 void LargeHeap::unlink(SegmentId id) {
   const Segment& segment = pool_.segment(id);
   const std::uint32_t list = segment.free_units;
-  if (list == 0) return;
+  if (list == 0 || id == emptying_) return;
   if (segment.prev == kNoSegment) {
     lists_[list] = segment.next;
   } else {
@@ -72,30 +79,59 @@ SegmentId LargeHeap::take_segment(std::uint32_t keep) {
   return id;
 }
 
-// The segment in use with the most free units, among those with at most `below`.
-SegmentId LargeHeap::fullest_free(std::uint32_t below) const {
-  for (std::uint32_t list = below; list > 0; --list) {
+SegmentId LargeHeap::roomiest() const {
+  for (std::uint32_t list = kUnitsPerSegment; list > 0; --list) {
     if (lists_[list] != kNoSegment) return lists_[list];
   }
   return kNoSegment;
 }
 
-SegmentId LargeHeap::emptiest(std::uint32_t units) {
+void LargeHeap::end_emptying() {
+  const SegmentId id = emptying_;
+  emptying_ = kNoSegment;
+  if (id != kNoSegment) link(id);
+}
+
+std::size_t LargeHeap::begin_emptying(std::uint32_t free_units_min, std::span<Tenant> tenants) {
   std::lock_guard lock(mutex_);
-  const SegmentId id = fullest_free(kUnitsPerSegment);
-  return id != kNoSegment && pool_.segment(id).free_units >= units ? id : kNoSegment;
+  end_emptying();
+  const SegmentId id = roomiest();
+  if (id == kNoSegment || pool_.segment(id).free_units < free_units_min) return 0;
+  unlink(id);
+  emptying_ = id;
+  std::size_t count = 0;
+  const Segment& segment = pool_.segment(id);
+  std::uint32_t at = 0;
+  while ((at = find_bit(segment.free_map, false, at, kUnitsPerSegment)) < kUnitsPerSegment) {
+    const std::uint32_t unit = id * kUnitsPerSegment + at;
+    const Chunk* chunk = chunk_at(unit);
+    if (count < tenants.size()) {
+      tenants[count++] = {chunk->first_unit, value_at(chunk->first_unit)->key_hash};
+    }
+    const std::uint32_t head = chunk->first_unit == unit ? kHeadBytes : sizeof(Chunk);
+    at += (chunk->payload_bytes + head) / kUnitBytes;
+  }
+  return count;
 }
 
 // A segment for the next `units` of a value: whole segments for what fills them, the best fit for
-// the rest, and when neither is to be had whatever has the most room.
+// the rest. When neither is to be had, or much is lying idle in remainders, whatever has the most
+// room: the value is in more pieces then.
 SegmentId LargeHeap::choose(std::uint64_t units, std::uint32_t keep) {
   if (units < kUnitsPerSegment) {
     const std::uint32_t list =
         find_bit(occupied_.data(), true, static_cast<std::uint32_t>(units), kLists);
     if (list < kLists) return lists_[list];
   }
+  const SegmentId roomy = roomiest();
+  const bool use_remainders =
+      roomy != kNoSegment && pool_.segment(roomy).free_units >= kRemainderUnitsMin &&
+      free_units() > units + segments() * std::uint64_t{kUnitsPerSegment} / kRemainderShare;
+  if (use_remainders) return roomy;
   const SegmentId id = take_segment(keep);
-  return id != kNoSegment ? id : fullest_free(kUnitsPerSegment);
+  if (id != kNoSegment) return id;
+  if (roomy == kNoSegment) end_emptying();
+  return roomiest();
 }
 
 // Takes the first free run of a segment, at most units_max of it.
@@ -125,6 +161,7 @@ void LargeHeap::free_run(std::uint32_t unit, std::uint32_t units) {
   }
   segments_.store(segments() - 1, std::memory_order_relaxed);
   free_units_.store(free_units() - kUnitsPerSegment, std::memory_order_relaxed);
+  if (id == emptying_) emptying_ = kNoSegment;
   pool_.give(id);
 }
 
@@ -158,6 +195,7 @@ LargeValue* LargeHeap::allocate(std::uint64_t value_bytes, std::uint64_t key_has
     if (value == nullptr) value = new (chunk_at(unit)) LargeValue;
     Chunk* chunk = value->chunk.payload_bytes == 0 ? &value->chunk : new (chunk_at(unit)) Chunk;
     chunk->payload_bytes = units * kUnitBytes - head;
+    chunk->first_unit = unit_of(value);
     if (last != nullptr) last->next_unit = unit;
     last = chunk;
     left -= std::min<std::uint64_t>(left, chunk->payload_bytes);
@@ -214,8 +252,7 @@ void LargeHeap::copy(LargeValue* from, LargeValue* to, LargeCursor& cursor) cons
   while (source.value_offset < from->value_bytes) {
     iovec part{};
     gather(from, source, from->value_bytes, {&part, 1});
-    write(to, cursor,
-          {static_cast<const char*>(part.iov_base), part.iov_len});
+    write(to, cursor, {static_cast<const char*>(part.iov_base), part.iov_len});
     advance(from, source, part.iov_len);
   }
 }

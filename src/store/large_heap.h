@@ -17,6 +17,8 @@ namespace store {
 struct Chunk {
   std::uint32_t next_unit = 0;  // of the pool; 0 = the last
   std::uint32_t payload_bytes = 0;
+  std::uint32_t first_unit = 0;  // where its value begins
+  std::uint32_t unused = 0;
 };
 
 }  // namespace store
@@ -38,7 +40,7 @@ struct LargeValue {
   LargeValue* prev = nullptr;
   LargeValue* next = nullptr;
 };
-static_assert(sizeof(LargeValue) <= 64);
+static_assert(sizeof(LargeValue) == 64);
 
 namespace store {
 
@@ -87,8 +89,15 @@ class LargeHeap {
   std::uint32_t segments() const { return segments_.load(std::memory_order_relaxed); }
   std::uint64_t free_units() const { return free_units_.load(std::memory_order_relaxed); }
 
-  // The segment in use with the most free units, or kNoSegment if it has less than `units`.
-  SegmentId emptiest(std::uint32_t units);
+  // Whose chunks are in a segment.
+  struct Tenant {
+    std::uint32_t first_unit;
+    std::uint64_t key_hash;
+  };
+  // Chooses the segment with the most free units, if it has at least that many, to be emptied:
+  // new values go elsewhere as long as there is an elsewhere. Returns how many tenants it has, of
+  // which as many as fit are put into `tenants`.
+  std::size_t begin_emptying(std::uint32_t free_units_min, std::span<Tenant> tenants);
 
  private:
   static constexpr std::uint32_t kHeadBytes = 64;
@@ -99,7 +108,8 @@ class LargeHeap {
   void free_chain(LargeValue* value);
   SegmentId choose(std::uint64_t units, std::uint32_t keep);
   SegmentId take_segment(std::uint32_t keep);
-  SegmentId fullest_free(std::uint32_t below) const;
+  SegmentId roomiest() const;  // in use, with the most free units
+  void end_emptying();
   void link(SegmentId id);
   void unlink(SegmentId id);
   Chunk* chunk_at(std::uint32_t unit) const {
@@ -112,6 +122,7 @@ class LargeHeap {
   // are in no list.
   std::array<SegmentId, kLists> lists_;
   std::array<std::uint64_t, (kLists + 63) / 64> occupied_{};
+  SegmentId emptying_ = kNoSegment;  // in no list
   std::atomic<std::uint32_t> segments_{0};
   std::atomic<std::uint64_t> free_units_{0};
 };

@@ -16,15 +16,7 @@ class LargeQueues {
  public:
   void push(LargeValue* value, Queue queue, std::uint64_t stamp) {
     std::lock_guard lock(mutex_);
-    value->queue = queue;
-    value->queued = true;
-    value->stamp = stamp;
-    List& list = lists_[index(queue)];
-    value->prev = list.tail;
-    value->next = nullptr;
-    (list.tail != nullptr ? list.tail->next : list.head) = value;
-    list.tail = value;
-    add(list, value->value_bytes);
+    push_locked(value, queue, stamp);
   }
 
   // No-op if it was taken.
@@ -33,16 +25,29 @@ class LargeQueues {
     if (value->queued) unlink(value);
   }
 
+  // A copy takes the place of a value.
+  void replace(LargeValue* value, LargeValue* copy, std::uint64_t stamp) {
+    std::lock_guard lock(mutex_);
+    if (!value->queued) {
+      push_locked(copy, value->queue, stamp);
+      return;
+    }
+    List& list = lists_[index(value->queue)];
+    copy->queue = value->queue;
+    copy->queued = true;
+    copy->stamp = value->stamp;
+    copy->prev = value->prev;
+    copy->next = value->next;
+    (copy->prev != nullptr ? copy->prev->next : list.head) = copy;
+    (copy->next != nullptr ? copy->next->prev : list.tail) = copy;
+    value->queued = false;
+  }
+
   LargeValue* take_oldest(Queue queue) {
     std::lock_guard lock(mutex_);
     LargeValue* value = lists_[index(queue)].head;
     if (value != nullptr) unlink(value);
     return value;
-  }
-
-  Queue queue_of(const LargeValue* value) {
-    std::lock_guard lock(mutex_);
-    return value->queue;
   }
 
   // The stamp of the oldest value, ~0 if there is none. Relaxed, as bytes(): compared with the
@@ -65,10 +70,20 @@ class LargeQueues {
 
   static std::size_t index(Queue queue) { return static_cast<std::size_t>(queue); }
   static void add(List& list, std::uint64_t bytes) {
-    list.bytes.store(list.bytes.load(std::memory_order_relaxed) + bytes,
-                     std::memory_order_relaxed);
+    list.bytes.store(list.bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
   }
 
+  void push_locked(LargeValue* value, Queue queue, std::uint64_t stamp) {
+    value->queue = queue;
+    value->queued = true;
+    value->stamp = stamp;
+    List& list = lists_[index(queue)];
+    value->prev = list.tail;
+    value->next = nullptr;
+    (list.tail != nullptr ? list.tail->next : list.head) = value;
+    list.tail = value;
+    add(list, value->value_bytes);
+  }
   void unlink(LargeValue* value) {
     List& list = lists_[index(value->queue)];
     (value->prev != nullptr ? value->prev->next : list.head) = value->next;

@@ -20,7 +20,9 @@ std::uint32_t Core::maintain(Now now, std::uint32_t budget) {
   quiesce_if_unused();
   if (!shared_.limbo.empty()) shared_.limbo.collect(false);
   std::uint32_t done = 0;
-  if (victim_.id != kNoSegment || is_short()) done = clean(budget * kBytesPerRecord, false, now);
+  if (victim_.id != kNoSegment || is_short(Pace::kForRecords)) {
+    done = clean(budget * kBytesPerRecord, Pace::kForRecords, now);
+  }
   if (done < budget) done += sweep(now, budget - done);
   return done;
 }
@@ -67,8 +69,8 @@ std::uint32_t Core::continue_sweep(Now now, std::uint32_t budget) {
   const std::uint32_t end = shared_.pool->segment(sweep_.id).used_bytes;
   std::uint32_t done = 0;
   while (sweep_.at < end && done < budget) {
-    const Ref ref = static_cast<Ref>((sweep_.id * kSegmentBytes + sweep_.at) >>
-                                     shared_.granule.shift);
+    const Ref ref =
+        static_cast<Ref>((sweep_.id * kSegmentBytes + sweep_.at) >> shared_.granule.shift);
     const Record record = shared_.index.record(ref);
     sweep_.at += stored_bytes(record);
     ++done;

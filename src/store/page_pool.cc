@@ -67,8 +67,8 @@ void PagePool::collect(std::uint64_t oldest_epoch) {
   while (retired_head_ != kNoPage) {
     const PageId id = retired_head_;
     const Page* left = page(id);
-    const std::uint64_t epoch =
-        left->stashes[2].note() | std::uint64_t{left->stashes[3].note()} << 32;
+    const std::uint64_t epoch = left->stashes[2].note() | std::uint64_t{left->stashes[3].note()}
+                                                              << 32;
     if (epoch >= oldest_epoch) return;
     retired_head_ = left->stashes[1].note();
     if (retired_head_ == kNoPage) retired_tail_ = kNoPage;

@@ -43,8 +43,8 @@ class PagePool {
   void push_free(PageId id);
 
   Pool& pool_;
-  std::mutex mutex_;  // guards what follows, except for reading the counts
-  PageId free_ = kNoPage;        // linked through refs[0] of the first home bucket
+  std::mutex mutex_;               // guards what follows, except for reading the counts
+  PageId free_ = kNoPage;          // linked through refs[0] of the first home bucket
   PageId retired_head_ = kNoPage;  // linked through the notes of the stash buckets, oldest first
   PageId retired_tail_ = kNoPage;
   std::atomic<std::uint64_t> retired_{0};

@@ -74,11 +74,11 @@ class Pool {
   SegmentId segments_ = 0;
   SegmentId fixed_segments_ = 0;
 
-  std::mutex mutex_;                // guards what follows, except for reading the counts
-  SegmentId warm_ = kNoSegment;     // free list of memory in use before
-  SegmentId cold_ = kNoSegment;     // free list of memory given back to the system
-  SegmentId untouched_ = 0;         // from here on never used, all free
-  SegmentId empty_ = kNoSegment;    // withheld segments
+  std::mutex mutex_;              // guards what follows, except for reading the counts
+  SegmentId warm_ = kNoSegment;   // free list of memory in use before
+  SegmentId cold_ = kNoSegment;   // free list of memory given back to the system
+  SegmentId untouched_ = 0;       // from here on never used, all free
+  SegmentId empty_ = kNoSegment;  // withheld segments
   std::atomic<std::uint32_t> free_count_{0};
   std::atomic<std::uint32_t> withheld_{0};
   std::atomic<std::uint64_t> outside_bytes_{0};

@@ -21,8 +21,8 @@ void Core::drop_dead(std::string_view key, std::uint64_t hash, Now now) {
   shared_.index.unlock(home);
 }
 
-std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash,
-                                   UnixSeconds expires_at, Now now) {
+std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
+                                   Now now) {
   begin(now);
   for (;;) {
     // A first look, for how much room a new record would need.

@@ -35,7 +35,7 @@ class Record {
  public:
   struct Parts {
     std::string_view key;
-    std::string_view value;       // inline
+    std::string_view value;        // inline
     std::uint32_t large_unit = 0;  // if not 0: instead of an inline value
     ItemMeta meta;
     std::uint64_t cas = 0;
@@ -95,6 +95,9 @@ class Record {
     std::memcpy(at_ + from, other.at_ + from, bytes - from);
     at_[0] = static_cast<char>((bits & ~kUsesMask) | uses);
   }
+
+  // Before it is published.
+  void set_large_unit(std::uint32_t unit) { put_at(key_at(bits()) + key_bytes(), unit); }
 
   std::uint32_t bytes() const {
     const std::uint8_t b = bits();

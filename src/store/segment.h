@@ -47,14 +47,14 @@ struct alignas(2 * kCacheLineBytes) Segment {
   std::atomic<Queue> queue;
   // Relaxed for the scan for victims, which checks it again under the mutex of the log.
   std::atomic<SegmentUse> use;
-  std::uint16_t free_units;    // large: number of set bits in free_map
-  std::uint32_t used_bytes;    // log: end of the last record, final once sealed
-  std::uint32_t cleaned_bytes; // log: records before this are dead, cleaning stopped here
+  std::uint16_t free_units;     // large: number of set bits in free_map
+  std::uint32_t used_bytes;     // log: end of the last record, final once sealed
+  std::uint32_t cleaned_bytes;  // log: records before this are dead, cleaning stopped here
   SegmentId prev;
   SegmentId next;
   // Flushes whose items the sweep has removed from here. Relaxed, as first_expiry.
   std::atomic<std::uint32_t> swept_flush;
-  std::uint64_t stamp;         // log: position in time when opened; retired: epoch
+  std::uint64_t stamp;  // log: position in time when opened; retired: epoch
   alignas(kCacheLineBytes) std::uint64_t free_map[kUnitsPerSegment / 64];  // large: bit = free unit
 };
 static_assert(sizeof(Segment) == 128);

@@ -7,7 +7,7 @@ namespace minos::store {
 namespace {
 
 // What the smallest store needs: tables, index and its directory, room for large values.
-constexpr std::uint64_t kSegmentsMin = 9;
+constexpr std::uint64_t kSegmentsMin = 7;
 
 // Segments kept free: one in this many, for what is cleaned but not yet out of the last reader's
 // sight.
@@ -33,8 +33,8 @@ Shared::Shared(const StoreOptions& store_options, std::unique_ptr<Pool> store_po
       limbo(*pool, heap, index, epochs),
       reserve_segments(reserve_for(pool->segments(), options.cores)),
       ahead_segments(std::clamp(pool->segments() / kAheadShare, kAheadMin, kAheadMax)),
-      limbo_slack_bytes(std::min(options.memory_bytes / 8,
-                                 2 * kMiB + options.cores * 2 * kSegmentBytes)) {}
+      limbo_slack_bytes(
+          std::min(options.memory_bytes / 8, 2 * kMiB + options.cores * 2 * kSegmentBytes)) {}
 
 std::uint64_t Shared::memory_bytes_min(std::uint16_t cores) {
   // Two open segments for each core and for the service core.

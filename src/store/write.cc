@@ -60,7 +60,10 @@ LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now
       shared_.draft_bytes.fetch_add(value_bytes, std::memory_order_relaxed) + value_bytes;
   LargeValue* value = nullptr;
   if (drafts <= shared_.options.memory_bytes / 2) {
-    if (is_short()) clean(kCleanPerLargeValue, false, now);
+    if (is_short(Pace::kForChunks)) {
+      quiesce_if_unused();
+      clean(kCleanPerByte * value_bytes, Pace::kForChunks, now);
+    }
     for (;;) {
       value = shared_.heap.allocate(value_bytes, hash, shared_.reserve_segments);
       if (value != nullptr || !relieve(value_bytes, now)) break;
@@ -205,9 +208,8 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
   const Ref ref = shared_.index.find(key, hash);
   const Record old = shared_.index.record(ref);
   const std::uint64_t old_bytes = bytes - piece.size();
-  const bool fits =
-      ref != 0 &&
-      (old.large() ? large_of(old)->value_bytes : old.inline_value().size()) == old_bytes;
+  const bool fits = ref != 0 && (old.large() ? large_of(old)->value_bytes
+                                             : old.inline_value().size()) == old_bytes;
   if (!fits) {
     shared_.discard(value);
     return std::nullopt;
@@ -221,10 +223,11 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
     }
   };
   if (mode == StoreMode::kPrepend) copy(piece.large, piece.bytes);
-  copy(old.large() ? large_of(old) : nullptr, old.large() ? std::string_view{} : old.inline_value());
+  copy(old.large() ? large_of(old) : nullptr,
+       old.large() ? std::string_view{} : old.inline_value());
   if (mode == StoreMode::kAppend) copy(piece.large, piece.bytes);
-  const auto status = replace_if_unchanged(
-      {key, {}, shared_.heap.unit_of(value), old.meta(), 0, 0}, hash, old.cas(), now);
+  const auto status = replace_if_unchanged({key, {}, shared_.heap.unit_of(value), old.meta(), 0, 0},
+                                           hash, old.cas(), now);
   if (status == StoreStatus::kStored) {
     shared_.draft_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   } else {

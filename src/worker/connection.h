@@ -103,6 +103,7 @@ class Connection final : public Stream,
   TextParser parser;
 
   Worker* worker = nullptr;  // the owner; null while on a ring
+  UnixSeconds last_active = 0;  // when bytes last moved, either way
   CoreId home;               // where it belongs when no large value keeps it elsewhere
   CoreId moving_to;          // after detached(), when moving
   bool moving = false;

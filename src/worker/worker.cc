@@ -46,10 +46,11 @@ Worker::~Worker() {
 
 RxPlan Worker::rx_plan() const {
   const bool busy = !run_queue_.empty() || !dirty_.empty() || !large_queue_.empty() ||
-                    !outbox_.empty() || give_away_left_ != 0 || report_.maintained != 0;
+                    !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 || report_.maintained != 0;
   RxPlan plan;
   plan.streams_max = kBurstRequestsMax;
   plan.block = busy ? Nanos(0) : Nanos(-1);
+  if (!busy && config_.idle_timeout_s != 0 && !all_.empty()) plan.block = std::chrono::seconds(1);
   plan.large = large_rx_;
   plan.large_bytes = plan.large == nullptr ? 0 : config_.quantum_bytes;
   return plan;
@@ -67,6 +68,7 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   take_events(rx);
   run_burst();
   give_away();
+  close_idle();
   Connection* const granted = pick_large();
   respond(granted);
   if (granted != nullptr) run_large_quantum(*granted);
@@ -106,6 +108,7 @@ void Worker::take_events(const Rx& rx) {
   for (const RxEvent& event : rx.events) {
     Connection& connection = static_cast<Connection&>(*event.stream);
     if (connection.closing_now) continue;
+    connection.last_active = now_.unix_s;
     if ((event.flags & RxEvent::kBroken) != 0) {
       close(connection);
       continue;
@@ -190,6 +193,7 @@ void Worker::run_large_quantum(Connection& connection) {
 
 void Worker::note_sent(Connection& connection, std::uint64_t bytes, bool large_done) {
   stats_.add(Counter::kBytesWritten, bytes);
+  connection.last_active = now_.unix_s;
   if (large_done) {
     large_queue_.remove(connection);
     finish_large(connection);

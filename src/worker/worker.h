@@ -28,6 +28,7 @@ struct WorkerConfig {
   std::uint64_t quantum_bytes = 0;
   std::uint64_t item_bytes_max = kItemBytesDefault;
   std::uint32_t burst_requests = kBurstRequestsMax;
+  UnixSeconds idle_timeout_s = 0;  // close a connection on which nothing moved for so long; 0: never
   bool cas_enabled = true;
   bool shutdown_enabled = false;
   std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
@@ -124,6 +125,7 @@ class Worker {
   void take_events(const Rx& rx);
   void run_burst();
   void give_away();
+  void close_idle();
   Connection* pick_large();
   void respond(const Connection* granted);
   void run_large_quantum(Connection& connection);
@@ -194,6 +196,8 @@ class Worker {
   std::uint32_t bursts_since_quantum_ = 0;
   std::uint32_t maintain_due_ = 0;
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
+  std::size_t idle_left_ = 0;  // connections to look at since the last tick of idle_checked_
+  UnixSeconds idle_checked_ = 0;
   bool asleep_ = false;
   std::uint16_t next_small_core_ = 0;
 

@@ -19,6 +19,7 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   Connection& connection = *owned.release();
   connection.worker = this;
   connection.moving = false;
+  connection.last_active = now_.unix_s;
   all_.push_back(connection);
   stats_.add(Counter::kHandOffsIn);
   tx_->attach(connection);
@@ -127,6 +128,25 @@ void Worker::give_away() {
     if (connection.moving || connection.closing_now || connection.errand) continue;
     if (connection.phase() != Connection::Phase::kCommand || !connection.output().empty()) continue;
     go_home(connection);
+  }
+}
+
+// Once a second, a few connections a step.
+void Worker::close_idle() {
+  if (config_.idle_timeout_s == 0) return;
+  if (now_.unix_s != idle_checked_) {
+    idle_checked_ = now_.unix_s;
+    idle_left_ = all_.size();
+  }
+  for (std::size_t i = 0; i < kMigrationsPerStep && idle_left_ != 0; ++i) {
+    --idle_left_;
+    if (all_.empty()) return;
+    Connection& connection = all_.pop_front();
+    all_.push_back(connection);
+    if (connection.moving || connection.closing_now) continue;
+    if (now_.unix_s - connection.last_active < config_.idle_timeout_s) continue;
+    stats_.add(Counter::kIdleClosed);
+    close(connection);
   }
 }
 

@@ -50,8 +50,9 @@ enum class Counter : std::uint8_t {
   kMigrated,
   kRingFull,
   kBufferDenied,
+  kIdleClosed,
 };
-inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kBufferDenied) + 1;
+inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kIdleClosed) + 1;
 
 // One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
 // instead of writing to another worker's counters.

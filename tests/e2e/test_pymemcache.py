@@ -207,7 +207,7 @@ def test_bad_keys_do_not_break_the_connection(server):
         assert raw.set(b"k" * 250, b"v") == b"STORED"
         assert raw.get(b"k" * 250) == b"v"
         assert raw.ask(b"nonsense") == b"ERROR"
-        assert raw.ask(b"mn") == b"MN"
+        assert raw.ask(b"version").startswith(b"VERSION ")
 
 
 def test_threads_share_a_pool(server):

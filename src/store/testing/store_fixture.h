@@ -25,7 +25,9 @@ inline std::unique_ptr<KvStore> make_store(const StoreOptions& options) {
   return std::move(*store);
 }
 
-inline Now at_second(UnixSeconds unix_s) { return {Nanos(0), unix_s}; }
+inline Now at_second(UnixSeconds unix_s) {
+  return {Nanos(0), unix_s};
+}
 
 inline const Now kNow = at_second(1000);
 

@@ -1,0 +1,245 @@
+// Many items, little memory.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <vector>
+
+#include "store/testing/store_fixture.h"
+
+namespace minos {
+namespace {
+
+using testing::get;
+using testing::kNow;
+using testing::make_store;
+using testing::numbered;
+using testing::patterned;
+using testing::set;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+#else
+constexpr bool kSanitized = false;
+#endif
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * 4096;
+}
+
+void expect_within_limit(const KvStore& store) {
+  const MemoryUse use = store.memory();
+  ASSERT_LE(use.used_bytes, use.limit_bytes);
+  ASSERT_EQ(use.used_bytes,
+            use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes + use.other_bytes);
+}
+
+double occupancy(const KvStore& store) {
+  return static_cast<double>(store.stats().item_bytes) /
+         static_cast<double>(store.memory().limit_bytes);
+}
+
+TEST(StoreGrowth, AMillionItemsAreFound) {
+  constexpr std::uint64_t kItems = kSanitized ? 200'000 : 1'000'000;
+  const auto store = make_store({.memory_bytes = 256 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  for (std::uint64_t i = 0; i < kItems; ++i) {
+    ASSERT_EQ(set(core, numbered("key", i), numbered("value", i)), StoreStatus::kStored);
+    if (i % 16 == 0) core.quiesce();
+  }
+  EXPECT_EQ(store->stats().items, kItems);
+  for (std::uint64_t i = 0; i < kItems; ++i) {
+    ASSERT_EQ(get(core, numbered("key", i)), numbered("value", i));
+    ASSERT_EQ(get(core, numbered("yek", i)), std::nullopt);
+  }
+  EXPECT_LT(store->memory().index_bytes, kItems * 16);
+  for (std::uint64_t i = 0; i < kItems; ++i) {
+    const std::string key = numbered("key", i);
+    ASSERT_TRUE(core.remove(key, hash_key(key), kNow));
+  }
+  EXPECT_EQ(store->stats().items, 0U);
+}
+
+TEST(StoreGrowth, PutsWithoutQuiescingWork) {
+  const auto store = make_store({.memory_bytes = 8 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  for (std::uint64_t i = 0; i < 200'000; ++i) {
+    ASSERT_EQ(set(core, numbered("key", i), patterned(i, 100)), StoreStatus::kStored) << i;
+  }
+  EXPECT_GT(store->stats().evictions, 0U);
+}
+
+TEST(StoreGrowth, AnotherCoreThatNeverQuiescesOnlyStopsWrites) {
+  const auto store = make_store({.memory_bytes = 8 * kMiB, .cores = 2});
+  StoreCore& core = store->core(CoreId{0});
+  StoreCore& stuck = store->core(CoreId{1});
+  set(core, "pinned", "value");
+  const auto item = stuck.find("pinned", hash_key("pinned"), kNow);
+  ASSERT_TRUE(item);
+  StoreStatus status = StoreStatus::kStored;
+  for (std::uint64_t i = 0; i < 1'000'000 && status == StoreStatus::kStored; ++i) {
+    status = set(core, numbered("key", i), patterned(i, 100));
+    core.quiesce();
+  }
+  EXPECT_EQ(status, StoreStatus::kOutOfMemory);
+  EXPECT_GT(store->stats().items, 10'000U);
+  EXPECT_EQ(item->inline_value, "value");
+  stuck.quiesce();
+  EXPECT_EQ(set(core, "x", "y"), StoreStatus::kStored);
+}
+
+TEST(StoreGrowth, EvictionKeepsTheLimit) {
+  for (const std::uint64_t memory : {4 * kMiB, 64 * kMiB}) {
+    const auto store = make_store({.memory_bytes = memory, .cores = 1});
+    StoreCore& core = store->core(CoreId{0});
+    Prng prng(memory);
+    std::uint64_t large_refused = 0;
+    for (std::uint64_t i = 0; i < 100'000; ++i) {
+      std::size_t bytes = prng.below(400);
+      if (prng.below(100) == 0) bytes = 9'000 + prng.below(200'000);
+      const StoreStatus status =
+          set(core, numbered("key", prng.below(500'000)), patterned(i, bytes));
+      if (status != StoreStatus::kStored) ++large_refused;
+      core.quiesce();
+      expect_within_limit(*store);
+    }
+    EXPECT_EQ(large_refused, 0U);
+    EXPECT_GT(occupancy(*store), memory > 8 * kMiB ? 0.85 : 0.4);
+  }
+}
+
+TEST(StoreGrowth, WithoutEvictionWritesAreRefusedNotItems) {
+  const auto store = make_store({.memory_bytes = 16 * kMiB, .evict = false});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t stored = 0;
+  while (set(core, numbered("key", stored), patterned(stored, 200)) == StoreStatus::kStored) {
+    ++stored;
+    core.quiesce();
+  }
+  EXPECT_GT(occupancy(*store), 0.80);
+  // Compaction gives up where it would copy 32 bytes to gain one, and a set that fails removes.
+  std::uint64_t lost = 0;
+  Prng prng(1);
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    const std::uint64_t n = prng.below(stored);
+    if (set(core, numbered("key", n), patterned(n, 200)) != StoreStatus::kStored) ++lost;
+    core.quiesce();
+    expect_within_limit(*store);
+  }
+  EXPECT_LT(lost, stored / 15);
+  for (std::uint64_t i = 0; i < stored; ++i) {
+    const auto value = get(core, numbered("key", i));
+    if (value) {
+      ASSERT_EQ(*value, patterned(i, 200));
+    }
+  }
+  EXPECT_EQ(store->stats().evictions, 0U);
+}
+
+TEST(StoreGrowth, OccupancyStaysHighWhenSizesShift) {
+  constexpr std::uint64_t kMemory = 64 * kMiB;
+  const std::uint64_t before = resident_bytes();
+  const auto store = make_store({.memory_bytes = kMemory});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t n = 0;
+  for (const std::size_t bytes : {100, 1000, 4000, 500'000, 4000, 20'000, 1000, 100}) {
+    for (std::uint64_t written = 0; written < 3 * kMemory; written += bytes + 30) {
+      ASSERT_EQ(set(core, numbered("key", ++n), std::string(bytes, 'x')), StoreStatus::kStored)
+          << bytes;
+      core.quiesce();
+    }
+    expect_within_limit(*store);
+    EXPECT_GT(occupancy(*store), bytes == 100 ? 0.78 : 0.80) << bytes;
+    const auto u = store->memory();
+    printf("%zu occ %.3f log %lu large %lu index %lu other %lu\n", bytes, occupancy(*store),
+           u.log_bytes >> 10, u.large_bytes >> 10, u.index_bytes >> 10, u.other_bytes >> 10);
+    if (!kSanitized) {
+      EXPECT_LE(resident_bytes() - before, kMemory * 105 / 100) << bytes;
+    }
+  }
+}
+
+TEST(StoreGrowth, ALargeValueFitsWheneverEnoughUnitsAreFree) {
+  const auto store = make_store({.memory_bytes = 16 * kMiB, .evict = false});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t stored = 0;
+  while (set(core, numbered("key", stored), std::string(10'000, 'x')) == StoreStatus::kStored) {
+    ++stored;
+  }
+  // Holes of 10 units, nowhere a run of more than one hole.
+  for (std::uint64_t i = 0; i < stored; i += 3) {
+    const std::string key = numbered("key", i);
+    ASSERT_TRUE(core.remove(key, hash_key(key), kNow));
+  }
+  core.quiesce();
+  const std::uint64_t free_bytes = stored / 3 * 10 * 1024;
+  const std::string value = patterned(1, 1'000'000);
+  for (std::uint64_t used = 0; used + 1'020'000 < free_bytes; used += 1'020'000) {
+    const std::string key = numbered("big", used);
+    ASSERT_EQ(set(core, key, value), StoreStatus::kStored) << used << " of " << free_bytes;
+    ASSERT_EQ(get(core, key), value);
+    core.quiesce();
+  }
+}
+
+TEST(StoreGrowth, ChargedBuffersCountAgainstTheLimit) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  for (std::uint64_t i = 0; i < 400'000; ++i) {
+    set(core, numbered("key", i), patterned(i, 100));
+    core.quiesce();
+  }
+  core.offline();
+  ASSERT_TRUE(store->charge_buffers(8 * kMiB));
+  expect_within_limit(*store);
+  EXPECT_EQ(store->memory().buffer_bytes, 8 * kMiB);
+  EXPECT_FALSE(store->charge_buffers(32 * kMiB));
+  EXPECT_EQ(store->memory().buffer_bytes, 8 * kMiB);
+  core.online();
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    ASSERT_EQ(set(core, numbered("key", i), patterned(i, 100)), StoreStatus::kStored);
+    core.quiesce();
+    expect_within_limit(*store);
+  }
+  store->release_buffers(8 * kMiB);
+  EXPECT_EQ(store->memory().buffer_bytes, 0U);
+}
+
+TEST(StoreGrowth, StalledUploadsTakeAtMostHalf) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  for (std::uint64_t i = 0; i < 400'000; ++i) set(core, numbered("key", i), patterned(i, 100));
+  std::vector<ItemDraft> drafts;
+  for (;;) {
+    const std::string key = numbered("upload", drafts.size());
+    auto draft = core.reserve(key, hash_key(key), {}, 1'000'000, kNow);
+    if (!draft) break;
+    drafts.push_back(std::move(*draft));
+    core.quiesce();
+  }
+  EXPECT_EQ(drafts.size(), 16U);
+  EXPECT_GT(store->stats().items, 80'000U);
+  drafts.clear();
+  EXPECT_EQ(store->memory().large_bytes, 0U);
+}
+
+TEST(StoreGrowth, PrefaultTouchesAheadOnce) {
+  const auto store = make_store({.memory_bytes = 16 * kMiB});
+  std::uint64_t touched = 0;
+  while (const std::uint64_t bytes = store->prefault(kMiB)) touched += bytes;
+  EXPECT_GT(touched, 10 * kMiB);
+  EXPECT_LE(touched, 16 * kMiB);
+}
+
+}  // namespace
+}  // namespace minos
