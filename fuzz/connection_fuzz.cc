@@ -44,7 +44,7 @@ FakeServer::Options options_for(std::uint8_t choice) {
   options.policy = static_cast<PolicyKind>(choice % 3);
   options.workers = static_cast<std::uint16_t>(1 + choice / 3 % 3);
   options.memory_bytes = 16 * kMiB;
-  options.quantum_bytes = 4096 << (choice / 9 % 4);
+  options.quantum_bytes = std::uint64_t{4096} << (choice / 9 % 4);
   options.evict = choice < 200;
   return options;
 }

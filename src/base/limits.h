@@ -32,6 +32,9 @@ inline constexpr std::uint64_t kStreamOutputBytesMax = 64 * 1024;
 
 inline constexpr std::size_t kWorkersMax = 128;
 
+// How long a write that found no memory is tried again while freed memory waits for other cores.
+inline constexpr Nanos kMemoryWaitMax = millis(50);
+
 // Messages between two workers that were pushed and not taken yet; more wait at their sender.
 inline constexpr std::size_t kMeshRingMessages = 256;
 

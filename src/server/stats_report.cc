@@ -217,6 +217,7 @@ void StatsReport::minos(std::string& out) const {
     stat(out, name + "offered", worker.get(Counter::kOffered));
     stat(out, name + "migrated", worker.get(Counter::kMigrated));
     stat(out, name + "ring_full", worker.get(Counter::kRingFull));
+    stat(out, name + "memory_waits", worker.get(Counter::kMemoryWaits));
     stat(out, name + "buffer_denied", worker.get(Counter::kBufferDenied));
   }
   classes(out);

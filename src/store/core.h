@@ -58,6 +58,8 @@ class Core {
   // maintain.cc
   std::uint32_t maintain(Now now, std::uint32_t budget);
 
+  bool memory_is_coming() const { return shared_.limbo.bytes() != 0; }
+
   // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be
   // done now.
   bool relieve(std::uint64_t bytes_needed, Now now);

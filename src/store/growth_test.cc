@@ -152,7 +152,7 @@ TEST(StoreGrowth, OccupancyStaysHighWhenSizesShift) {
   const auto store = make_store({.memory_bytes = kMemory});
   StoreCore& core = store->core(CoreId{0});
   std::uint64_t n = 0;
-  for (const std::size_t bytes : {100, 1000, 4000, 500'000, 4000, 20'000, 1000, 100}) {
+  for (const std::size_t bytes : {100U, 1000U, 4000U, 500'000U, 4000U, 20'000U, 1000U, 100U}) {
     for (std::uint64_t written = 0; written < 3 * kMemory; written += bytes + 30) {
       ASSERT_EQ(set(core, numbered("key", ++n), std::string(bytes, 'x')), StoreStatus::kStored)
           << bytes;
@@ -160,9 +160,6 @@ TEST(StoreGrowth, OccupancyStaysHighWhenSizesShift) {
     }
     expect_within_limit(*store);
     EXPECT_GT(occupancy(*store), bytes == 100 ? 0.78 : 0.80) << bytes;
-    const auto u = store->memory();
-    printf("%zu occ %.3f log %lu large %lu index %lu other %lu\n", bytes, occupancy(*store),
-           u.log_bytes >> 10, u.large_bytes >> 10, u.index_bytes >> 10, u.other_bytes >> 10);
     if (!kSanitized) {
       EXPECT_LE(resident_bytes() - before, kMemory * 105 / 100) << bytes;
     }

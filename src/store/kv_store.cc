@@ -89,6 +89,8 @@ std::uint32_t StoreCore::maintain(Now now, std::uint32_t budget) {
   return impl_->core.maintain(now, budget);
 }
 
+bool StoreCore::memory_is_coming() const { return impl_->core.memory_is_coming(); }
+
 KvStore::KvStore() = default;
 KvStore::~KvStore() = default;
 

@@ -193,6 +193,10 @@ class StoreCore {
   // `budget` records' worth and returns how many it did.
   std::uint32_t maintain(Now now, std::uint32_t budget);
 
+  // After kOutOfMemory: memory was freed and waits for other cores to quiesce; the same write may
+  // succeed after this core's next quiesce().
+  bool memory_is_coming() const;
+
   KvStore& store() { return *store_; }
 
  private:

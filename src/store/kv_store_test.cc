@@ -88,8 +88,8 @@ TEST_F(KvStoreTest, ExtensionsGrowIntoChunks) {
   std::string expected = patterned(1, 8000);
   const ItemMeta meta{.flags = 3, .expires_at = 5000};
   ASSERT_EQ(set(core_, "k", expected, meta), StoreStatus::kStored);
-  for (int i = 0; i < 40; ++i) {
-    const std::string piece = patterned(static_cast<std::uint64_t>(i), 100 + 1000 * (i % 7));
+  for (std::size_t i = 0; i < 40; ++i) {
+    const std::string piece = patterned(i, 100 + 1000 * (i % 7));
     const bool append = i % 2 == 0;
     ASSERT_EQ(put(append ? StoreMode::kAppend : StoreMode::kPrepend, "k", piece),
               StoreStatus::kStored);

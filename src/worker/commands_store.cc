@@ -34,28 +34,31 @@ StoreMode mode_of(TextOp op) {
 void Worker::store_inline(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
-  note_served(connection, command.value_bytes);
-  stats_.add(Counter::kCmdSet);
   std::string_view value = pending.body;
   if (!value.ends_with("\r\n")) {
+    stats_.add(Counter::kCmdSet);
     if (!command.noreply) connection.reply(text_reply::kBadDataChunk);
     return;
   }
   value.remove_suffix(2);
-  stats_.sizes.record(value.size());
   const StoreMode mode = mode_of(command.op);
   const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
   const StoreStatus status =
       core_.put(mode, command.key, pending.key_hash, meta, value, command.cas, now_);
+  if (try_again_later(pending, status)) return;
+  note_served(connection, command.value_bytes);
+  stats_.add(Counter::kCmdSet);
+  stats_.sizes.record(value.size());
   reply_store(connection, mode, status, command.noreply);
 }
 
 void Worker::store_large(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
-  stats_.sizes.record(command.value_bytes);
   const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
   auto draft = core_.reserve(command.key, pending.key_hash, meta, command.value_bytes, now_);
+  if (try_again_later(pending, draft ? StoreStatus::kStored : draft.error())) return;
+  stats_.sizes.record(command.value_bytes);
   if (!draft) {
     stats_.add(Counter::kCmdSet);
     reply_store(connection, mode_of(command.op), draft.error(), command.noreply);
@@ -78,6 +81,25 @@ void Worker::store_large(Pending& pending) {
   // What came with the command line goes first: the rest is received behind it in the store.
   connection.advance_body();
   connection.cut = true;
+}
+
+// A write that found no memory although enough was freed and only waits for other cores: put back,
+// to be executed again in a later step.
+bool Worker::try_again_later(Pending& pending, StoreStatus status) {
+  Connection& connection = *pending.connection;
+  if (status != StoreStatus::kOutOfMemory || !core_.memory_is_coming()) {
+    connection.memory_wanted = Nanos(0);
+    return false;
+  }
+  if (connection.memory_wanted == Nanos(0)) connection.memory_wanted = now_.mono;
+  if (now_.mono - connection.memory_wanted > kMemoryWaitMax) {
+    connection.memory_wanted = Nanos(0);
+    return false;
+  }
+  stats_.add(Counter::kMemoryWaits);
+  connection.consume_to(pending.input_at);
+  connection.cut = true;
+  return true;
 }
 
 void Worker::finish_upload(Connection& connection) {

@@ -111,6 +111,7 @@ class Connection final : public Stream,
   bool peer_done = false;    // end of stream was received
   bool errand = false;       // moved to have its next command executed away from home
   bool cut = false;          // commands of this burst were put back
+  Nanos memory_wanted{0};    // since when a write waits for freed memory; 0: none does
   Nanos ready_at{0};         // when its oldest unserved input was noticed
   Nanos large_placed{0};     // when the large value under way was given to this core
   Nanos large_started{0};    // its first quantum; 0: none yet

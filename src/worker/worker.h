@@ -105,7 +105,8 @@ class Worker {
     Connection* connection;
     TextParse parse;
     TextParser parser_after;
-    std::size_t input_after;  // where the next command starts
+    std::size_t input_at;     // where it starts
+    std::size_t input_after;  // where the next one does
     std::string_view body;    // of an inline storage command, with its \r\n
     std::uint64_t key_hash;   // 0 without a key
   };
@@ -149,6 +150,7 @@ class Worker {
   void store_inline(Pending& pending);
   void store_large(Pending& pending);
   void finish_upload(Connection& connection);
+  bool try_again_later(Pending& pending, StoreStatus status);
   void reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply);
   void arith(Pending& pending);
   void remove(Pending& pending);

@@ -74,7 +74,7 @@ Worker::Parsed Worker::parse_one(Connection& connection, std::size_t& from, Text
   TextParser next = parser;
   const TextParse parse = next.parse(input);
   if (parse.kind == TextParse::Kind::kNeedMore) return Parsed::kNeedMore;
-  Pending pending{&connection, parse, next, from + parse.consumed, {}, 0};
+  Pending pending{&connection, parse, next, from, from + parse.consumed, {}, 0};
   bool last = parse.kind == TextParse::Kind::kError &&
               (parse.error.swallow_bytes != 0 || parse.error.close);
   if (parse.kind == TextParse::Kind::kCommand) {
@@ -119,7 +119,7 @@ void Worker::execute_pending() {
   for (Pending& pending : pending_) {
     Connection& connection = *pending.connection;
     // An earlier command of the same connection put it aside: this one is parsed again later.
-    if (connection.moving || !connection.runnable() ||
+    if (connection.moving || connection.cut || !connection.runnable() ||
         connection.phase() != Connection::Phase::kCommand) {
       connection.cut = true;
       continue;

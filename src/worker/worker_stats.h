@@ -51,8 +51,9 @@ enum class Counter : std::uint8_t {
   kRingFull,
   kBufferDenied,
   kIdleClosed,
+  kMemoryWaits,
 };
-inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kIdleClosed) + 1;
+inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kMemoryWaits) + 1;
 
 // One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
 // instead of writing to another worker's counters.

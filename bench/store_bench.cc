@@ -1,0 +1,349 @@
+// Measures the store: memory per item, time per operation, hit ratio, residence.
+//
+//   minos_store_bench overhead | get [MILLIONS] | put | hits | shift
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/prng.h"
+#include "store/kv_store.h"
+#include "store/testing/cache_models.h"
+
+namespace minos {
+namespace {
+
+constexpr Now kNow{Nanos(0), 1000};
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::unique_ptr<KvStore> make_store(const StoreOptions& options) {
+  auto store = KvStore::create(options);
+  if (!store) {
+    fmt::print(stderr, "{}\n", store.error());
+    std::exit(1);
+  }
+  return std::move(*store);
+}
+
+// An 8-byte key.
+struct Key {
+  explicit Key(std::uint64_t n) { std::memcpy(bytes, &n, sizeof(n)); }
+  std::string_view view() const { return {bytes, sizeof(bytes)}; }
+  std::uint64_t hash() const { return hash_key(view()); }
+  char bytes[8];
+};
+
+bool set(StoreCore& core, std::uint64_t n, std::string_view value) {
+  const Key key(n);
+  return core.put(StoreMode::kSet, key.view(), key.hash(), {}, value, 0, kNow) ==
+         StoreStatus::kStored;
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Tiny 1..13 bytes 40 %, small 14..1400 bytes, and 0.0625 % of the keys large, 1500..500000 bytes.
+std::size_t trimodal_bytes(std::uint64_t n) {
+  std::uint64_t state = n;
+  const std::uint64_t a = splitmix64(state);
+  const std::uint64_t b = splitmix64(state);
+  if (a % 1'600 == 0) return 1500 + b % 498'501;
+  return (a >> 32) % 10 < 4 ? 1 + b % 13 : 14 + b % 1387;
+}
+
+template <typename SizeOf>
+void overhead_of(std::string_view name, std::uint64_t memory_bytes, SizeOf size_of) {
+  const auto store = make_store({.memory_bytes = memory_bytes, .evict = false});
+  StoreCore& core = store->core(CoreId{0});
+  const std::string value(kItemBytesDefault, 'v');
+  const MemoryUse empty = store->memory();
+  std::uint64_t items = 0;
+  std::uint64_t payload = 0;
+  double worst = 0;
+  double sum = 0;
+  int samples = 0;
+  const auto per_item = [&] {
+    const MemoryUse use = store->memory();
+    return (static_cast<double>(use.used_bytes - empty.other_bytes) -
+            static_cast<double>(payload)) /
+               static_cast<double>(items) +
+           static_cast<double>(empty.other_bytes) / static_cast<double>(memory_bytes) *
+               static_cast<double>(payload) / static_cast<double>(items);
+  };
+  while (set(core, items, std::string_view(value).substr(0, size_of(items)))) {
+    payload += 8 + size_of(items);
+    ++items;
+    core.quiesce();
+    // From a quarter full on, at steps of 1 %.
+    if (items > 100'000 && items % (items / 100) == 0 &&
+        store->memory().used_bytes > memory_bytes / 4) {
+      worst = std::max(worst, per_item());
+      sum += per_item();
+      ++samples;
+    }
+  }
+  const MemoryUse use = store->memory();
+  fmt::print(
+      "{:9} {:9} items  when full {:5.1f} B  worst {:5.1f}  mean {:5.1f}   index {:4.1f} B\n", name,
+      items,
+      (static_cast<double>(memory_bytes) - static_cast<double>(payload)) /
+          static_cast<double>(items),
+      worst, sum / samples, static_cast<double>(use.index_bytes) / static_cast<double>(items));
+}
+
+void overhead() {
+  fmt::print("memory per item beyond key and value, 8-byte keys; 'when full' = limit - payload\n");
+  constexpr std::uint64_t kMemory = 1 * kGiB;
+  for (const std::size_t bytes : {8U, 50U, 100U, 300U}) {
+    overhead_of(fmt::format("{} B", bytes), kMemory, [bytes](std::uint64_t) { return bytes; });
+  }
+  overhead_of("trimodal", kMemory, trimodal_bytes);
+}
+
+// The least a look-up must do: hash, a line of a table, a line of the items; on huge pages.
+class Floor {
+ public:
+  Floor(std::uint64_t items, std::uint64_t index_bytes, std::uint64_t log_bytes)
+      : items_(items), buckets_(index_bytes / 64), lines_(log_bytes / 64) {
+    bytes_ = (index_bytes + log_bytes + 4 * kMiB) & ~(2 * kMiB - 1);
+    at_ = static_cast<char*>(
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    CHECK(at_ != MAP_FAILED);
+    madvise(at_, bytes_, MADV_HUGEPAGE);
+    std::memset(at_, 1, bytes_);
+  }
+  ~Floor() { munmap(at_, bytes_); }
+
+  const char* bucket(std::uint64_t hash) const { return at_ + scale(hash, buckets_) * 64; }
+  // Depends on what the bucket says, as a ref does.
+  const char* line(std::uint64_t hash, const char* bucket) const {
+    return at_ + (buckets_ + scale(hash * 0x9e3779b97f4a7c15U, lines_)) * 64 +
+           (*bucket == 1 ? 0 : 64);
+  }
+  std::uint64_t items() const { return items_; }
+
+ private:
+  static std::uint64_t scale(std::uint64_t hash, std::uint64_t bound) {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>((static_cast<Wide>(hash) * bound) >> 64);
+  }
+  std::uint64_t items_;
+  std::uint64_t buckets_;
+  std::uint64_t lines_;
+  std::uint64_t bytes_ = 0;
+  char* at_ = nullptr;
+};
+
+constexpr std::uint64_t kLookups = 4'000'000;
+
+template <std::size_t kBatch>
+double floor_ns(const Floor& floor, Prng& prng, std::uint64_t& sink) {
+  const double begin = seconds();
+  std::array<std::uint64_t, kBatch> hashes;
+  for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
+    for (std::uint64_t& hash : hashes) {
+      hash = Key(prng.below(floor.items()) + (kBatch == 1 ? sink & 1 : 0)).hash();
+      if (kBatch > 1) __builtin_prefetch(floor.bucket(hash));
+    }
+    if (kBatch > 1) {
+      for (const std::uint64_t hash : hashes) {
+        __builtin_prefetch(floor.line(hash, floor.bucket(hash)));
+      }
+    }
+    for (const std::uint64_t hash : hashes) {
+      sink += static_cast<std::uint64_t>(*floor.line(hash, floor.bucket(hash)));
+    }
+  }
+  return (seconds() - begin) / kLookups * 1e9;
+}
+
+template <std::size_t kBatch>
+double get_ns(StoreCore& core, std::uint64_t items, Prng& prng, std::uint64_t& sink) {
+  const double begin = seconds();
+  std::array<std::uint64_t, kBatch> numbers;
+  std::array<std::uint64_t, kBatch> hashes;
+  for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
+    core.quiesce();
+    for (std::size_t j = 0; j < kBatch; ++j) {
+      // One by one: the next key depends on the last value, so that look-ups do not overlap.
+      numbers[j] = prng.below(items - 1) + (kBatch == 1 ? sink & 1 : 0);
+      hashes[j] = Key(numbers[j]).hash();
+      if (kBatch > 1) core.prefetch_bucket(hashes[j]);
+    }
+    if (kBatch > 1) {
+      for (const std::uint64_t hash : hashes) core.prefetch_item(hash);
+    }
+    for (std::size_t j = 0; j < kBatch; ++j) {
+      const auto item = core.find(Key(numbers[j]).view(), hashes[j], kNow);
+      sink += item ? static_cast<std::uint64_t>(item->inline_value[0]) : 1'000'000'000;
+    }
+  }
+  return (seconds() - begin) / kLookups * 1e9;
+}
+
+void get(std::uint64_t millions) {
+  const std::uint64_t items = millions * 1'000'000;
+  const auto store = make_store({.memory_bytes = items * 100 + 256 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  const std::string value(32, '\1');
+  double begin = seconds();
+  while (store->prefault(64 * kMiB) != 0) {
+  }
+  fmt::print("prefault {:.2f} s\n", seconds() - begin);
+  begin = seconds();
+  for (std::uint64_t i = 0; i < items; ++i) {
+    CHECK(set(core, i, value));
+    core.quiesce();
+  }
+  fmt::print("insert {:.0f} ns, growing to {} M items\n",
+             (seconds() - begin) / static_cast<double>(items) * 1e9, millions);
+  CHECK(store->stats().items == items);
+  const MemoryUse use = store->memory();
+  const Floor floor(items, use.index_bytes, use.log_bytes);
+  Prng prng(1);
+  std::uint64_t sink = 0;
+  fmt::print("ns per look-up: one by one / floor, batch of 32 / floor\n");
+  for (int run = 0; run < 7; ++run) {
+    const double one = get_ns<1>(core, items, prng, sink);
+    const double one_floor = floor_ns<1>(floor, prng, sink);
+    const double batch = get_ns<32>(core, items, prng, sink);
+    const double batch_floor = floor_ns<32>(floor, prng, sink);
+    fmt::print("  {:5.1f} {:5.1f}  {:5.1f} {:5.1f}\n", one, one_floor, batch, batch_floor);
+  }
+  begin = seconds();
+  for (std::uint64_t i = 0; i < kLookups; ++i) {
+    CHECK(set(core, prng.below(items), value));
+    core.quiesce();
+  }
+  fmt::print("overwrite {:.0f} ns\n", (seconds() - begin) / kLookups * 1e9);
+  if (sink == 42) fmt::print("{}\n", sink);
+}
+
+void put() {
+  fmt::print("put of new 8-byte keys into a full store of 1 GiB, evicting\n");
+  for (const std::size_t bytes : {8U, 100U, 1000U, 8000U, 100'000U}) {
+    const auto store = make_store({.memory_bytes = 1 * kGiB});
+    StoreCore& core = store->core(CoreId{0});
+    const std::string value(bytes, 'v');
+    std::uint64_t n = 0;
+    while (store->stats().evictions == 0) {
+      CHECK(set(core, n++, value));
+      core.quiesce();
+    }
+    const std::uint64_t puts = std::min<std::uint64_t>(8'000'000, 3 * kGiB / (bytes + 30));
+    const double begin = seconds();
+    double worst = 0;
+    for (std::uint64_t i = 0; i < puts; ++i) {
+      const double before = i % 16 == 0 ? seconds() : 0;
+      CHECK(set(core, n++, value));
+      core.quiesce();
+      if (before != 0) worst = std::max(worst, seconds() - before);
+    }
+    fmt::print("  {:6} B  {:7.0f} ns  worst seen {:.0f} us\n", bytes,
+               (seconds() - begin) / static_cast<double>(puts) * 1e9, worst * 1e6);
+  }
+}
+
+double store_hits(double skew, std::uint64_t keys, std::uint64_t memory, std::size_t bytes,
+                  std::uint64_t requests, std::uint64_t& capacity) {
+  const auto store = make_store({.memory_bytes = memory});
+  StoreCore& core = store->core(CoreId{0});
+  testing::ZipfKeys zipf(keys, skew, 1);
+  const std::string value(bytes, 'v');
+  std::uint64_t hits = 0;
+  for (std::uint64_t i = 0; i < requests; ++i) {
+    const std::uint64_t n = zipf.next();
+    const Key key(n);
+    if (core.find(key.view(), key.hash(), kNow)) {
+      hits += i >= requests / 2 ? 1 : 0;
+    } else {
+      CHECK(set(core, n, value));
+    }
+    core.quiesce();
+  }
+  capacity = store->stats().items;
+  return static_cast<double>(hits) / static_cast<double>(requests - requests / 2);
+}
+
+void hits() {
+  fmt::print("hit ratio of the second half, as many items in each model as the store held\n");
+  constexpr std::uint64_t kRequests = 20'000'000;
+  for (const double skew : {0.8, 0.99, 1.1}) {
+    for (const std::uint64_t divisor : {100U, 10U, 3U}) {
+      constexpr std::uint64_t kKeys = 4'000'000;
+      std::uint64_t items = 0;
+      const double store = store_hits(skew, kKeys, kKeys / divisor * 140, 100, kRequests, items);
+      fmt::print("zipf {:4.2f}  cache {:5.1f} %  store {:.4f}", skew,
+                 100.0 * static_cast<double>(items) / kKeys, store);
+      for (const testing::CacheModel model : testing::kCacheModels) {
+        testing::ZipfKeys zipf(kKeys, skew, 1);
+        fmt::print("  {} {:.4f}", testing::name_of(model),
+                   testing::hit_ratio(model, items, kRequests, zipf));
+      }
+      fmt::print("\n");
+      std::fflush(stdout);
+    }
+  }
+}
+
+void shift() {
+  constexpr std::uint64_t kMemory = 512 * kMiB;
+  const std::uint64_t before = resident_bytes();
+  const auto store = make_store({.memory_bytes = kMemory});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t n = 0;
+  fmt::print("item size, occupancy (item bytes / limit), resident / limit\n");
+  for (const std::size_t bytes : {100U, 1000U, 4000U, 500'000U, 4000U, 20'000U, 1000U, 100U}) {
+    const std::string value(bytes, 'v');
+    for (std::uint64_t written = 0; written < 3 * kMemory; written += bytes + 30) {
+      CHECK(set(core, n++, value));
+      core.quiesce();
+    }
+    fmt::print("  {:6} B  {:.3f}  {:.3f}\n", bytes,
+               static_cast<double>(store->stats().item_bytes) / kMemory,
+               static_cast<double>(resident_bytes() - before) / kMemory);
+  }
+}
+
+}  // namespace
+}  // namespace minos
+
+int main(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  if (what == "overhead") {
+    minos::overhead();
+  } else if (what == "get") {
+    minos::get(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20);
+  } else if (what == "put") {
+    minos::put();
+  } else if (what == "hits") {
+    minos::hits();
+  } else if (what == "shift") {
+    minos::shift();
+  } else {
+    fmt::print(stderr, "usage: minos_store_bench overhead | get [MILLIONS] | put | hits | shift\n");
+    return 2;
+  }
+  return 0;
+}
