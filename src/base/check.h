@@ -14,15 +14,15 @@ namespace minos {
 
 // For our own bugs only, never for what arrives from outside. CHECK stays in release builds; DCHECK
 // is for hot paths.
-#define CHECK(condition)                                    \
-  do {                                                      \
-    if (!(condition)) [[unlikely]]                          \
+#define CHECK(condition)                                     \
+  do {                                                       \
+    if (!(condition)) [[unlikely]]                           \
       ::minos::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)
 
 #ifdef NDEBUG
-#define DCHECK(condition) \
-  do {                    \
+#define DCHECK(condition)    \
+  do {                       \
     (void)sizeof(condition); \
   } while (false)
 #else

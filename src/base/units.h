@@ -11,8 +11,12 @@ namespace minos {
 // simulation). Negative points do not occur.
 using Nanos = std::chrono::nanoseconds;
 
-constexpr Nanos micros(std::int64_t n) { return std::chrono::microseconds(n); }
-constexpr Nanos millis(std::int64_t n) { return std::chrono::milliseconds(n); }
+constexpr Nanos micros(std::int64_t n) {
+  return std::chrono::microseconds(n);
+}
+constexpr Nanos millis(std::int64_t n) {
+  return std::chrono::milliseconds(n);
+}
 
 // Whole seconds since the Unix epoch; 0 as an expiry means "never".
 using UnixSeconds = std::uint32_t;

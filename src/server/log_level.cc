@@ -21,6 +21,8 @@ void set_log_level(std::uint32_t level) {
   spdlog::set_level(kLevels[level]);
 }
 
-std::uint32_t log_level() { return current_level.load(std::memory_order_relaxed); }
+std::uint32_t log_level() {
+  return current_level.load(std::memory_order_relaxed);
+}
 
 }  // namespace minos

@@ -83,7 +83,8 @@ int run(const ServerOptions& options) {
   set_log_level(options.verbosity);
   block_signals();
   for (const std::uint32_t cpu : options.cpus) {
-    if (!cpu_usable(cpu)) return fail(fmt::format("--cores names CPU {}, which is not usable", cpu));
+    if (!cpu_usable(cpu))
+      return fail(fmt::format("--cores names CPU {}, which is not usable", cpu));
   }
   auto listeners = open_listeners(options);
   if (!listeners) return fail(listeners.error());

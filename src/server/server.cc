@@ -40,7 +40,9 @@ ServerOptions with_defaults(ServerOptions options) {
   return options;
 }
 
-std::string errno_text() { return std::strerror(errno); }
+std::string errno_text() {
+  return std::strerror(errno);
+}
 
 }  // namespace
 
@@ -205,8 +207,8 @@ void Server::housekeep(const std::stop_token& stop) {
   std::unique_lock lock(mutex);
   while (!stop.stop_requested()) {
     const bool worked = store_->prefault(kPrefaultBytes) != 0;
-    pause = worked ? std::chrono::milliseconds(5)
-                   : std::min(pause * 2, std::chrono::milliseconds(320));
+    pause =
+        worked ? std::chrono::milliseconds(5) : std::min(pause * 2, std::chrono::milliseconds(320));
     wakeup.wait_for(lock, stop, pause, [] { return false; });
   }
 }

@@ -27,16 +27,26 @@ constexpr struct {
   std::string_view name;
   Counter counter;
 } kGeneralCounters[] = {
-    {"cmd_get", Counter::kCmdGet},           {"cmd_set", Counter::kCmdSet},
-    {"cmd_flush", Counter::kCmdFlush},       {"cmd_touch", Counter::kCmdTouch},
-    {"get_hits", Counter::kGetHits},         {"get_misses", Counter::kGetMisses},
-    {"delete_misses", Counter::kDeleteMisses}, {"delete_hits", Counter::kDeleteHits},
-    {"incr_misses", Counter::kIncrMisses},   {"incr_hits", Counter::kIncrHits},
-    {"decr_misses", Counter::kDecrMisses},   {"decr_hits", Counter::kDecrHits},
-    {"cas_misses", Counter::kCasMisses},     {"cas_hits", Counter::kCasHits},
-    {"cas_badval", Counter::kCasBadval},     {"touch_hits", Counter::kTouchHits},
-    {"touch_misses", Counter::kTouchMisses}, {"store_too_large", Counter::kTooLarge},
-    {"store_no_memory", Counter::kOutOfMemory}, {"bytes_read", Counter::kBytesRead},
+    {"cmd_get", Counter::kCmdGet},
+    {"cmd_set", Counter::kCmdSet},
+    {"cmd_flush", Counter::kCmdFlush},
+    {"cmd_touch", Counter::kCmdTouch},
+    {"get_hits", Counter::kGetHits},
+    {"get_misses", Counter::kGetMisses},
+    {"delete_misses", Counter::kDeleteMisses},
+    {"delete_hits", Counter::kDeleteHits},
+    {"incr_misses", Counter::kIncrMisses},
+    {"incr_hits", Counter::kIncrHits},
+    {"decr_misses", Counter::kDecrMisses},
+    {"decr_hits", Counter::kDecrHits},
+    {"cas_misses", Counter::kCasMisses},
+    {"cas_hits", Counter::kCasHits},
+    {"cas_badval", Counter::kCasBadval},
+    {"touch_hits", Counter::kTouchHits},
+    {"touch_misses", Counter::kTouchMisses},
+    {"store_too_large", Counter::kTooLarge},
+    {"store_no_memory", Counter::kOutOfMemory},
+    {"bytes_read", Counter::kBytesRead},
     {"bytes_written", Counter::kBytesWritten},
     {"idle_kicks", Counter::kIdleClosed},
 };
@@ -78,7 +88,9 @@ bool StatsReport::append_stats(std::string_view argument, Now now, std::string& 
   return true;
 }
 
-void StatsReport::set_verbosity(std::uint32_t level) { set_log_level(level); }
+void StatsReport::set_verbosity(std::uint32_t level) {
+  set_log_level(level);
+}
 
 std::uint64_t StatsReport::sum(Counter counter) const {
   std::uint64_t total = 0;
@@ -159,7 +171,8 @@ void StatsReport::settings(std::string& out) const {
 }
 
 void StatsReport::items(std::string& out) const {
-  // memcached numbers its slab classes; here 1 is what is stored inline, 2 what is stored in chunks.
+  // memcached numbers its slab classes; here 1 is what is stored inline, 2 what is stored in
+  // chunks.
   const StoreStats store = shared_.store.stats();
   if (store.items > store.large_items) stat(out, "items:1:number", store.items - store.large_items);
   if (store.large_items != 0) stat(out, "items:2:number", store.large_items);

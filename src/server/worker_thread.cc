@@ -15,7 +15,9 @@ WorkerThread::WorkerThread(const Options& options, const SteadyClock& clock,
       transport_(std::move(transport)),
       worker_(std::move(worker)) {}
 
-WorkerThread::~WorkerThread() { stop(); }
+WorkerThread::~WorkerThread() {
+  stop();
+}
 
 void WorkerThread::start(std::function<void(CoreId)> wake_core, std::function<void()> shutdown) {
   wake_core_ = std::move(wake_core);

@@ -22,7 +22,8 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
 }  // namespace
 
 std::expected<std::uint64_t, ArithError> Core::arith(std::string_view key, std::uint64_t hash,
-                                                     bool increment, std::uint64_t delta, Now now) {
+                                                     bool increment, std::uint64_t delta,
+                                                     const Now& now) {
   begin(now);
   // The most that the result can take: any flags and expiry.
   const std::uint32_t bytes = shared_.granule.round_up(

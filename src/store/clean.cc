@@ -36,7 +36,7 @@ constexpr std::uint32_t kBytesBetweenLooks = 32 * 1024;
 
 }  // namespace
 
-bool Core::relieve(std::uint64_t bytes_needed, Now now) {
+bool Core::relieve(std::uint64_t bytes_needed, const Now& now) {
   const auto free_bytes = [this] {
     return shared_.pool->free_segments() * kSegmentBytes + shared_.heap.free_units() * kUnitBytes;
   };
@@ -51,7 +51,7 @@ bool Core::relieve(std::uint64_t bytes_needed, Now now) {
 }
 
 // Cleans about that many bytes of segments; returns how many records that were.
-std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, Now now) {
+std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, const Now& now) {
   const bool urgent = pace == Pace::kUrgent;
   std::uint32_t records = 0;
   if (!urgent && bytes < look_in_bytes_) {
@@ -127,7 +127,7 @@ Queue Core::queue_to_evict() const {
 
 // Considers the oldest large value or claims the oldest segment, whichever is older, of the queue
 // that is longer than it should be. Returns the bytes of the value.
-std::uint64_t Core::evict_next(bool urgent, Now now) {
+std::uint64_t Core::evict_next(bool urgent, const Now& now) {
   const Queue first = queue_to_evict();
   const Queue second = first == Queue::kSmall ? Queue::kMain : Queue::kSmall;
   for (const Queue queue : {first, second}) {
@@ -148,7 +148,7 @@ std::uint64_t Core::evict_next(bool urgent, Now now) {
   return 0;
 }
 
-std::uint64_t Core::evict_large(Queue queue, Now now) {
+std::uint64_t Core::evict_large(Queue queue, const Now& now) {
   LargeValue* value = shared_.large_queues.take_oldest(queue);
   if (value == nullptr) return 0;
   const std::uint64_t bytes = value->value_bytes;
@@ -182,7 +182,7 @@ void Core::evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t
 
 // Works on the victim until it is empty or that many bytes are done. Ends without a victim and
 // with 0 records if there is no memory to move records to.
-std::uint32_t Core::clean_victim(std::uint64_t& bytes, Now now) {
+std::uint32_t Core::clean_victim(std::uint64_t& bytes, const Now& now) {
   struct Entry {
     Ref ref;
     std::uint32_t bytes;
@@ -222,7 +222,7 @@ std::uint32_t Core::clean_victim(std::uint64_t& bytes, Now now) {
 }
 
 // false: there is no memory to move it to.
-bool Core::clean_record(Ref ref, std::uint64_t hash, Now now) {
+bool Core::clean_record(Ref ref, std::uint64_t hash, const Now& now) {
   const Index::Home home = shared_.index.lock(hash);
   const Index::Slot slot = shared_.index.find(home, ref, hash);
   bool done = true;

@@ -42,22 +42,6 @@ void Core::quiesce_if_unused() {
   if (!lent_) shared_.epochs.quiesce(number_);
 }
 
-ItemRef Core::item_of(const Record& record) {
-  lent_ = true;
-  ItemRef item;
-  item.key = record.key();
-  item.cas = record.cas();
-  item.meta = record.meta();
-  if (record.large()) {
-    item.large = large_of(record);
-    item.value_bytes = item.large->value_bytes;
-  } else {
-    item.inline_value = record.inline_value();
-    item.value_bytes = item.inline_value.size();
-  }
-  return item;
-}
-
 std::uint64_t Core::new_cas() {
   if (cas_next_ == cas_end_ || cas_next_ <= shared_.flush.watermark()) {
     // Relaxed: only uniqueness matters.
@@ -84,7 +68,7 @@ bool Core::open_segment(Queue queue, std::uint32_t keep_segments) {
 
 // Makes the open segment of a queue have room for that many bytes, and pays for it by cleaning
 // ahead when memory is short. No ItemRef of this core survives it, nor any lock may be held.
-bool Core::ensure_room(Queue queue, std::uint32_t bytes, Now now) {
+bool Core::ensure_room(Queue queue, std::uint32_t bytes, const Now& now) {
   if (is_short(Pace::kForRecords)) [[unlikely]] {
     quiesce_if_unused();
     clean(kCleanPerByte * std::uint64_t{bytes}, Pace::kForRecords, now);
@@ -177,7 +161,7 @@ void Core::replace(const Index::Slot& slot, Ref ref, bool keep_large) {
 
 // Under the lock: the slot of a key, after removing an item that is only left over.
 Index::Slot Core::find_live(const Index::Home& home, std::string_view key, std::uint64_t hash,
-                            Now now) {
+                            const Now& now) {
   const Index::Slot slot = shared_.index.find(home, key, hash);
   if (!slot || is_live(shared_.index.record(slot.ref()), now)) return slot;
   unlink(home, slot);

@@ -37,32 +37,33 @@ class Core {
   void prefetch_item(std::uint64_t hash) const { shared_.index.prefetch_item(hash); }
 
   // read.cc
-  std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
+  std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, const Now& now);
   std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
-                               Now now);
-  bool remove(std::string_view key, std::uint64_t hash, Now now);
+                               const Now& now);
+  bool remove(std::string_view key, std::uint64_t hash, const Now& now);
 
   // write.cc
   StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
-                  std::string_view value, std::uint64_t cas, Now now);
+                  std::string_view value, std::uint64_t cas, const Now& now);
   // A value with one reference that is the caller's, or nullptr; counted as a draft.
-  LargeValue* reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now);
+  LargeValue* reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now);
   // Consumes the reference.
   StoreStatus publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
-                      LargeValue* value, std::uint64_t cas, Now now);
+                      LargeValue* value, std::uint64_t cas, const Now& now);
 
   // arith.cc
   std::expected<std::uint64_t, ArithError> arith(std::string_view key, std::uint64_t hash,
-                                                 bool increment, std::uint64_t delta, Now now);
+                                                 bool increment, std::uint64_t delta,
+                                                 const Now& now);
 
   // maintain.cc
-  std::uint32_t maintain(Now now, std::uint32_t budget);
+  std::uint32_t maintain(const Now& now, std::uint32_t budget);
 
   bool memory_is_coming() const { return shared_.limbo.bytes() != 0; }
 
   // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be
   // done now.
-  bool relieve(std::uint64_t bytes_needed, Now now);
+  bool relieve(std::uint64_t bytes_needed, const Now& now);
 
  private:
   struct Open {
@@ -91,20 +92,20 @@ class Core {
   // core.cc: what all operations are made of.
   // Every operation: a core that nobody called online is from its first use on, and a flush whose
   // time has come precedes what follows.
-  void begin(Now now) {
+  void begin(const Now& now) {
     if (!online_) [[unlikely]]
       online();
     if (shared_.flush.is_due(now.unix_s)) [[unlikely]] {
       shared_.flush.apply_if_due(now.unix_s, shared_.next_cas);
     }
   }
-  bool is_live(const Record& record, Now now) const {
-    if (record.cas() <= shared_.flush.watermark()) return false;
-    if (!record.has_expiry()) return true;
-    const UnixSeconds at = record.expires_at();
-    return at == 0 || at > now.unix_s;
+  bool is_live(std::uint64_t cas, UnixSeconds expires_at, const Now& now) const {
+    return cas > shared_.flush.watermark() && (expires_at == 0 || expires_at > now.unix_s);
   }
-  ItemRef item_of(const Record& record);
+  bool is_live(const Record& record, const Now& now) const {
+    return is_live(record.cas(), record.has_expiry() ? record.expires_at() : 0, now);
+  }
+  ItemRef describe(const Record& record);
   LargeValue* large_of(const Record& record) const {
     return shared_.heap.value_at(record.large_unit());
   }
@@ -115,7 +116,7 @@ class Core {
   bool has_room(Queue queue, std::uint32_t bytes) const {
     return open_[static_cast<std::size_t>(queue)].used_bytes + bytes <= kSegmentBytes;
   }
-  bool ensure_room(Queue queue, std::uint32_t bytes, Now now);
+  bool ensure_room(Queue queue, std::uint32_t bytes, const Now& now);
   bool open_segment(Queue queue, std::uint32_t keep_segments);
   void seal(Queue queue);
   char* begin_append(Queue queue, std::uint32_t bytes, Ref& ref);
@@ -128,26 +129,28 @@ class Core {
   void retire_item(Ref ref, bool keep_large);
   void unlink(const Index::Home& home, const Index::Slot& slot);
   void replace(const Index::Slot& slot, Ref ref, bool keep_large);
-  Index::Slot find_live(const Index::Home& home, std::string_view key, std::uint64_t hash, Now now);
+  Index::Slot find_live(const Index::Home& home, std::string_view key, std::uint64_t hash,
+                        const Now& now);
   void quiesce_if_unused();
 
   // read.cc
-  void drop_dead(std::string_view key, std::uint64_t hash, Now now);
+  void drop_dead(std::string_view key, std::uint64_t hash, const Now& now);
 
   // write.cc
   Queue choose_queue(std::string_view key, std::uint64_t hash);
   StoreStatus store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
-                           std::uint64_t cas, Now now);
+                           std::uint64_t cas, const Now& now);
   StoreStatus refuse(StoreMode mode, std::string_view key, std::uint64_t hash, StoreStatus why);
   StoreStatus extend(StoreMode mode, std::string_view key, std::uint64_t hash, const Piece& piece,
-                     Now now);
+                     const Now& now);
   std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key, std::uint64_t hash,
-                                           const Record& old, std::string_view piece, Now now);
+                                           const Record& old, std::string_view piece,
+                                           const Now& now);
   std::optional<StoreStatus> extend_large(StoreMode mode, std::string_view key, std::uint64_t hash,
-                                          const Piece& piece, std::uint64_t bytes, Now now);
+                                          const Piece& piece, std::uint64_t bytes, const Now& now);
   std::optional<StoreStatus> replace_if_unchanged(const Record::Parts& parts, std::uint64_t hash,
-                                                  std::uint64_t cas, Now now);
-  bool make_index_room(std::uint64_t hash, Now now);
+                                                  std::uint64_t cas, const Now& now);
+  bool make_index_room(std::uint64_t hash, const Now& now);
 
   // clean.cc
   // Ahead of need, for records or for chunks, or because there is nothing left.
@@ -157,14 +160,14 @@ class Core {
     if (pace == Pace::kForChunks) free += shared_.heap.free_units() * kUnitBytes;
     return free < (shared_.reserve_segments + shared_.ahead_segments) * kSegmentBytes;
   }
-  std::uint32_t clean(std::uint64_t bytes, Pace pace, Now now);
-  std::uint32_t clean_victim(std::uint64_t& bytes, Now now);
-  bool clean_record(Ref ref, std::uint64_t hash, Now now);
+  std::uint32_t clean(std::uint64_t bytes, Pace pace, const Now& now);
+  std::uint32_t clean_victim(std::uint64_t& bytes, const Now& now);
+  bool clean_record(Ref ref, std::uint64_t hash, const Now& now);
   bool clean_live(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash);
   bool claim_dead(bool urgent);
   bool claim_oldest(Queue queue);
-  std::uint64_t evict_next(bool urgent, Now now);
-  std::uint64_t evict_large(Queue queue, Now now);
+  std::uint64_t evict_next(bool urgent, const Now& now);
+  std::uint64_t evict_large(Queue queue, const Now& now);
   Queue queue_to_evict() const;
   bool move_record(const Index::Slot& slot, Queue to, std::uint8_t uses, std::uint32_t large_unit);
   void evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash, Queue from);
@@ -176,9 +179,9 @@ class Core {
   std::uint64_t relocate(std::uint32_t unit, std::uint64_t hash);
 
   // maintain.cc
-  std::uint32_t sweep(Now now, std::uint32_t budget);
-  bool begin_sweep(SegmentId id, Now now);
-  std::uint32_t continue_sweep(Now now, std::uint32_t budget);
+  std::uint32_t sweep(const Now& now, std::uint32_t budget);
+  bool begin_sweep(SegmentId id, const Now& now);
+  std::uint32_t continue_sweep(const Now& now, std::uint32_t budget);
   void end_sweep();
 
   Shared& shared_;
@@ -193,6 +196,7 @@ class Core {
   std::uint64_t cas_next_ = 0;
   std::uint64_t cas_end_ = 0;
   Counters counters_;
+  std::uint8_t uses_not_counted_ = 0;
   std::array<char, kInlineValueBytesMax> scratch_;
 };
 

@@ -61,7 +61,7 @@ std::uint32_t collect_items(const Page& page, std::array<Placed, Page::kItemsMax
 }  // namespace
 
 Index::Index(Pool& pool, Epochs& epochs, Granule granule)
-    : pool_(pool), epochs_(epochs), granule_(granule), pages_(pool) {}
+    : base_(pool.base()), shift_(granule.shift), pool_(pool), epochs_(epochs), pages_(pool) {}
 
 Index::~Index() {
   if (directory_ != nullptr) munmap(directory_, mapped_bytes_);
@@ -277,7 +277,7 @@ void Index::distribute(const Page& from, std::uint32_t depth, Page& zero, Page& 
   constexpr std::uint32_t kAhead = 16;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (i + kAhead < count) {
-      const char* ahead = pool_.base() + (std::uint64_t{items[i + kAhead].ref} << granule_.shift);
+      const char* ahead = base_ + (std::uint64_t{items[i + kAhead].ref} << shift_);
       __builtin_prefetch(ahead);
     }
     const std::uint64_t hash = hash_key(record(items[i].ref).key());
@@ -296,8 +296,7 @@ bool Index::reserve_directory(std::uint32_t depth, std::uint32_t keep_segments) 
 }
 
 void Index::publish(std::uint64_t hash, std::uint32_t depth, PageId zero, PageId one) {
-  const std::uint32_t width = depth_.load(std::memory_order_relaxed);
-  const std::uint64_t entries = std::uint64_t{1} << width;
+  const std::uint64_t entries = std::uint64_t{1} << width();
   const std::uint64_t step = std::uint64_t{1} << depth;
   for (std::uint64_t at = hash & (step - 1); at < entries; at += step) {
     // Release: pairs with page_of(): the page is seen filled.
@@ -319,20 +318,19 @@ Index::Grown Index::grow(std::uint64_t hash, std::uint32_t keep_segments) {
   const std::uint32_t depth = page->depth();
   {
     std::lock_guard lock(mutex_);
-    const std::uint32_t width = depth_.load(std::memory_order_relaxed);
-    if (depth == width) {
+    if (depth == width()) {
       const bool deepest = depth == depth_max_;
-      if (deepest || !reserve_directory(width + 1, keep_segments)) {
+      if (deepest || !reserve_directory(depth + 1, keep_segments)) {
         unlock_all(page);
         return give_up(deepest ? Grown::kAtLimit : Grown::kNoMemory);
       }
-      const std::uint64_t entries = std::uint64_t{1} << width;
+      const std::uint64_t entries = std::uint64_t{1} << depth;
       for (std::uint64_t at = 0; at < entries; ++at) {
         directory_[entries + at].store(directory_[at].load(std::memory_order_relaxed),
                                        std::memory_order_relaxed);
       }
       // Release: pairs with page_of(): the new half is seen filled.
-      depth_.store(width + 1, std::memory_order_release);
+      mask_.store(2 * entries - 1, std::memory_order_release);
     }
   }
   distribute(*page, depth, *pages_.page(zero), *pages_.page(one));

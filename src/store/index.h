@@ -53,9 +53,7 @@ class Index {
   // Makes the first page; false if there is no memory.
   bool open();
 
-  Record record(Ref ref) const {
-    return Record(pool_.base() + (std::uint64_t{ref} << granule_.shift));
-  }
+  Record record(Ref ref) const { return Record(base_ + (std::uint64_t{ref} << shift_)); }
 
   void prefetch_bucket(std::uint64_t hash) const {
     __builtin_prefetch(&page_of(hash)->homes[home_of(hash)]);
@@ -91,6 +89,7 @@ class Index {
 
  private:
   static constexpr std::uint32_t kDepthMax = 30;
+  static constexpr std::uint32_t kKeyEndBytes = 40;
 
   static std::uint32_t home_of(std::uint64_t hash) {
     return static_cast<std::uint32_t>(((hash >> 32) * Page::kHomes) >> 32);
@@ -102,13 +101,17 @@ class Index {
   Page* page_of(std::uint64_t hash) const {
     for (;;) {
       // Acquire, each: pairs with the releases of grow(). An entry that was changed after the
-      // directory grew is seen with the new depth, so that it is not used with the old one.
-      const std::uint32_t depth = depth_.load(std::memory_order_acquire);
-      const std::uint64_t at = hash & ((std::uint64_t{1} << depth) - 1);
-      const PageId id = directory_[at].load(std::memory_order_acquire);
-      if (depth_.load(std::memory_order_relaxed) == depth) [[likely]]
-        return pages_.page(id);
+      // directory grew is seen with the new mask, so that it is not used with the old one.
+      const std::uint64_t mask = mask_.load(std::memory_order_acquire);
+      const PageId id = directory_[hash & mask].load(std::memory_order_acquire);
+      if (mask_.load(std::memory_order_relaxed) == mask) [[likely]] {
+        return reinterpret_cast<Page*>(base_ + std::uint64_t{id} * sizeof(Page));
+      }
     }
+  }
+  // How many bits of the hash the directory tells apart.
+  std::uint32_t width() const {
+    return static_cast<std::uint32_t>(std::popcount(mask_.load(std::memory_order_relaxed)));
   }
 
   template <typename Accept>
@@ -122,19 +125,22 @@ class Index {
   void lock_stash(Page& page) const;
   void unlock_stash(Page& page) const;
 
+  // What look-ups need, together and apart from what changes.
+  alignas(kCacheLineBytes) char* const base_;
+  const std::uint32_t shift_;
+  std::uint32_t depth_max_ = 0;
+  std::atomic<PageId>* directory_ = nullptr;
+  std::atomic<std::uint64_t> mask_{0};
   Pool& pool_;
   Epochs& epochs_;
-  Granule granule_;
-  PagePool pages_;
-  std::atomic<PageId>* directory_ = nullptr;
   std::uint64_t mapped_bytes_ = 0;
-  std::uint32_t depth_max_ = 0;
-  std::atomic<std::uint32_t> depth_{0};
+
+  alignas(kCacheLineBytes) PagePool pages_;
   std::mutex mutex_;  // guards changes of the directory
   std::atomic<std::uint64_t> directory_bytes_{0};
 };
 
-inline Ref Index::find(std::string_view key, std::uint64_t hash) const {
+[[gnu::always_inline]] inline Ref Index::find(std::string_view key, std::uint64_t hash) const {
   const Page* page = page_of(hash);
   const Bucket& home = page->homes[home_of(hash)];
   const std::uint8_t tag = tag_of(hash);
@@ -160,7 +166,10 @@ inline void Index::prefetch_item(std::uint64_t hash) const {
   std::uint64_t header = 0;
   for (std::uint32_t bits = home.match(tag_of(hash), header); bits != 0; bits &= bits - 1) {
     const Ref ref = home.ref(static_cast<std::uint32_t>(std::countr_zero(bits)));
-    __builtin_prefetch(pool_.base() + (std::uint64_t{ref} << granule_.shift));
+    const char* record = base_ + (std::uint64_t{ref} << shift_);
+    __builtin_prefetch(record);
+    // Where a short key ends: often the next line.
+    __builtin_prefetch(record + kKeyEndBytes);
   }
 }
 

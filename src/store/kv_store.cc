@@ -40,10 +40,6 @@ void StoreCore::prefetch_item(std::uint64_t hash) const {
   impl_->core.prefetch_item(hash);
 }
 
-std::optional<ItemRef> StoreCore::find(std::string_view key, std::uint64_t hash, Now now) {
-  return impl_->core.find(key, hash, now);
-}
-
 std::optional<ItemRef> StoreCore::touch(std::string_view key, std::uint64_t hash,
                                         UnixSeconds expires_at, Now now) {
   return impl_->core.touch(key, hash, expires_at, now);
@@ -89,7 +85,9 @@ std::uint32_t StoreCore::maintain(Now now, std::uint32_t budget) {
   return impl_->core.maintain(now, budget);
 }
 
-bool StoreCore::memory_is_coming() const { return impl_->core.memory_is_coming(); }
+bool StoreCore::memory_is_coming() const {
+  return impl_->core.memory_is_coming();
+}
 
 KvStore::KvStore() = default;
 KvStore::~KvStore() = default;

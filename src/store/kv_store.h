@@ -146,6 +146,16 @@ struct StoreStats {
 // epochs. Owned by one thread at a time; any core may read and write any key.
 //
 // Every key is passed with its hash_key(). Keys are 1 .. kKeyBytesMax bytes.
+//
+// The rule by which any two operations on one key are ordered (index.h says why it suffices):
+// 1. Every write of a key, also the store's own (eviction, expiry, moving a record), happens under
+//    the lock bit of the home bucket of the key and takes effect with one release store of the ref
+//    in its slot. The bit is held for a small copy at most; who waits for it yields after a while.
+// 2. A read takes no lock. It takes effect where it loads that ref, or, finding none, at a moment
+//    of its own duration at which there was none.
+// 3. What a ref leads to does not change, except for the count of uses and the expiry, and is not
+//    reused before every core that is online has called quiesce() since it was unlinked. A core
+//    that never does makes writes fail with kOutOfMemory in the end, nothing worse.
 class StoreCore {
  public:
   StoreCore(const StoreCore&) = delete;
@@ -154,7 +164,8 @@ class StoreCore {
 
   // Declares that no ItemRef of this core is in use: memory retired before may be reused. Called at
   // the top of every step. A core that will not step for a while calls offline() first, and
-  // online() before its next use, lest it hold up reclamation.
+  // online() before its next use, lest it hold up reclamation. A core is offline until first used;
+  // an operation brings it online.
   void quiesce();
   void offline();
   void online();
@@ -165,18 +176,23 @@ class StoreCore {
 
   // Finds a live item and tells the eviction policy that it was used.
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
-  // As find, and sets a new expiry.
+  // As find, and sets a new expiry; the cas id stays. Also nothing if the item is there but memory
+  // for an expiry it did not have before is not: the item is left as it was.
   std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
                                Now now);
   PinnedValue pin(const ItemRef& item);
 
   // Stores a value that is at hand whole, of any size. `cas` is the id to match under kCas, ignored
-  // otherwise. Under kAppend and kPrepend the stored item keeps its own meta.
+  // otherwise. Under kAppend and kPrepend the stored item keeps its own meta. A kSet that fails,
+  // as too large or for want of memory, removes what was there: nobody is served a value that its
+  // owner meant to replace.
   StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                   std::string_view value, std::uint64_t cas, Now now);
 
-  // Reserves memory for a value of more than kInlineValueBytesMax bytes; evicts to make room.
-  // Errors: kTooLarge, kOutOfMemory.
+  // Reserves memory for a value of more than kInlineValueBytesMax bytes; evicts to make room, but
+  // all drafts together never take more than half the memory, so that stalled uploads cannot push
+  // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, so a caller
+  // that meant kSet removes it.
   std::expected<ItemDraft, StoreStatus> reserve(std::string_view key, std::uint64_t hash,
                                                 ItemMeta meta, std::uint64_t value_bytes, Now now);
   // Publishes a complete draft; the draft is consumed whatever the status.
@@ -185,7 +201,7 @@ class StoreCore {
   bool remove(std::string_view key, std::uint64_t hash, Now now);
 
   // memcached's incr (wraps at 2^64) and decr (stops at 0) of a decimal value of up to 20 digits.
-  // decr keeps the stored length, padding with spaces, as memcached does.
+  // Both keep at least the stored length, padding with spaces, as memcached does.
   std::expected<std::uint64_t, ArithError> arith(std::string_view key, std::uint64_t hash,
                                                  bool increment, std::uint64_t delta, Now now);
 
@@ -217,8 +233,8 @@ class KvStore {
 
   StoreCore& core(CoreId core);
 
-  // Everything stored before `at` (unix time; 0 = at once) is gone once that time has come.
-  // Any thread.
+  // Everything stored before `at` (unix time; 0 = at once) is gone once that time has come: with the
+  // first operation that is told so. A later call replaces one whose time has not come. Any thread.
   void flush_all(UnixSeconds at, Now now);
 
   // Charges memory outside the store (connection buffers) against the limit, evicting if needed;

@@ -130,7 +130,7 @@ SegmentId LargeHeap::choose(std::uint64_t units, std::uint32_t keep) {
   if (use_remainders) return roomy;
   const SegmentId id = take_segment(keep);
   if (id != kNoSegment) return id;
-  if (roomy == kNoSegment) end_emptying();
+  if (roomy == kNoSegment && keep != kNoNewSegments) end_emptying();
   return roomiest();
 }
 

@@ -52,7 +52,9 @@ class LargeHeap {
  public:
   explicit LargeHeap(Pool& pool);
 
-  // nullptr unless there is enough free in segments in use and beyond `keep` free ones.
+  // nullptr unless there is enough free in segments in use and beyond `keep` free ones. With
+  // kNoNewSegments: in segments in use that are not being emptied.
+  static constexpr std::uint32_t kNoNewSegments = ~0U;
   LargeValue* allocate(std::uint64_t value_bytes, std::uint64_t key_hash, std::uint32_t keep);
   void release(LargeValue* value);
 

@@ -15,7 +15,7 @@ constexpr std::uint32_t kBytesPerRecord = 128;
 
 }  // namespace
 
-std::uint32_t Core::maintain(Now now, std::uint32_t budget) {
+std::uint32_t Core::maintain(const Now& now, std::uint32_t budget) {
   begin(now);
   quiesce_if_unused();
   if (!shared_.limbo.empty()) shared_.limbo.collect(false);
@@ -29,7 +29,7 @@ std::uint32_t Core::maintain(Now now, std::uint32_t budget) {
 
 // Removes expired and flushed items, from segments that may have some: one pass over all segments
 // for each second that passes.
-std::uint32_t Core::sweep(Now now, std::uint32_t budget) {
+std::uint32_t Core::sweep(const Now& now, std::uint32_t budget) {
   const SegmentId segments = shared_.pool->segments();
   std::uint32_t done = 0;
   for (std::uint32_t looked = 0; looked < kHeadersPerCall && done < budget; ++looked) {
@@ -47,7 +47,7 @@ std::uint32_t Core::sweep(Now now, std::uint32_t budget) {
   return done;
 }
 
-bool Core::begin_sweep(SegmentId id, Now now) {
+bool Core::begin_sweep(SegmentId id, const Now& now) {
   Segment& segment = shared_.pool->segment(id);
   const bool expired = segment.first_expiry.load(std::memory_order_relaxed) <= now.unix_s;
   const bool own = id == open_[0].id || id == open_[1].id;
@@ -65,7 +65,7 @@ bool Core::begin_sweep(SegmentId id, Now now) {
   return true;
 }
 
-std::uint32_t Core::continue_sweep(Now now, std::uint32_t budget) {
+std::uint32_t Core::continue_sweep(const Now& now, std::uint32_t budget) {
   const std::uint32_t end = shared_.pool->segment(sweep_.id).used_bytes;
   std::uint32_t done = 0;
   while (sweep_.at < end && done < budget) {

@@ -1,28 +1,46 @@
 #include "store/core.h"
+#include "store/kv_impl.h"
 
-namespace minos::store {
+namespace minos {
 
-std::optional<ItemRef> Core::find(std::string_view key, std::uint64_t hash, Now now) {
+namespace store {
+
+inline ItemRef Core::describe(const Record& record) {
+  lent_ = true;
+  std::uint32_t unit = 0;
+  ItemRef item = record.describe(unit);
+  if (unit != 0) [[unlikely]] {
+    item.large = shared_.heap.value_at(unit);
+    item.value_bytes = item.large->value_bytes;
+    item.inline_value = {};
+  }
+  return item;
+}
+
+[[gnu::always_inline]] inline std::optional<ItemRef> Core::find(std::string_view key,
+                                                                std::uint64_t hash,
+                                                                const Now& now) {
   begin(now);
   const Ref ref = shared_.index.find(key, hash);
   if (ref == 0) return std::nullopt;
   Record record = shared_.index.record(ref);
-  if (!is_live(record, now)) [[unlikely]] {
+  const ItemRef item = describe(record);
+  if (!is_live(item.cas, item.meta.expires_at, now)) [[unlikely]] {
     drop_dead(key, hash, now);
     return std::nullopt;
   }
-  record.count_use();
-  return item_of(record);
+  record.count_use(uses_not_counted_);
+  return item;
 }
 
-void Core::drop_dead(std::string_view key, std::uint64_t hash, Now now) {
+void Core::drop_dead(std::string_view key, std::uint64_t hash, const Now& now) {
   const Index::Home home = shared_.index.lock(hash);
   find_live(home, key, hash, now);
   shared_.index.unlock(home);
 }
 
 std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
-                                   Now now) {
+                                   const Now& now) {
   begin(now);
   for (;;) {
     // A first look, for how much room a new record would need.
@@ -62,14 +80,14 @@ std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash, Uni
       count_item(record);
       replace(slot, ref, true);
     }
-    record.count_use();
-    const ItemRef item = item_of(record);
+    record.count_use(uses_not_counted_);
+    const ItemRef item = describe(record);
     shared_.index.unlock(home);
     return item;
   }
 }
 
-bool Core::remove(std::string_view key, std::uint64_t hash, Now now) {
+bool Core::remove(std::string_view key, std::uint64_t hash, const Now& now) {
   begin(now);
   const Index::Home home = shared_.index.lock(hash);
   const Index::Slot slot = find_live(home, key, hash, now);
@@ -78,4 +96,11 @@ bool Core::remove(std::string_view key, std::uint64_t hash, Now now) {
   return static_cast<bool>(slot);
 }
 
-}  // namespace minos::store
+}  // namespace store
+
+// Here, so that the compiler makes one function of it and what it calls.
+std::optional<ItemRef> StoreCore::find(std::string_view key, std::uint64_t hash, Now now) {
+  return impl_->core.find(key, hash, now);
+}
+
+}  // namespace minos

@@ -105,19 +105,30 @@ class Record {
   }
   std::string_view key() const { return {at_ + key_at(bits()), key_bytes()}; }
   bool has_key(std::string_view key) const {
-    return key_bytes() == key.size() &&
-           std::memcmp(at_ + key_at(bits()), key.data(), key.size()) == 0;
+    return key_bytes() == key.size() && equal(at_ + key_at(bits()), key.data(), key.size());
+  }
+  // All that a reader wants, with the header decoded once. `large_unit` is 0 if the value is
+  // inline.
+  ItemRef describe(std::uint32_t& large_unit) const {
+    const std::uint8_t b = bits();
+    const char* key = at_ + key_at(b);
+    const bool large = (b & kIsLarge) != 0;
+    large_unit = large ? get_at<std::uint32_t>(key_at(b) + key_bytes()) : 0;
+    return {
+        .key = {key, key_bytes()},
+        .cas = cas_at(b),
+        .meta = {.flags = (b & kHasFlags) != 0 ? get_at<std::uint32_t>(key_at(b) - 4) : 0,
+                 .expires_at = (b & kHasExpiry) != 0 ? expires_at() : 0},
+        .value_bytes = inline_bytes(),
+        .inline_value = {key + key_bytes(), inline_bytes()},
+    };
   }
   bool large() const { return (bits() & kIsLarge) != 0; }
   std::uint32_t large_unit() const { return get_at<std::uint32_t>(key_at(bits()) + key_bytes()); }
   std::string_view inline_value() const {
     return {at_ + key_at(bits()) + key_bytes(), inline_bytes()};
   }
-  std::uint64_t cas() const {
-    std::uint64_t cas = 0;
-    std::memcpy(&cas, at_ + ((bits() & kHasExpiry) != 0 ? 8 : 4), kCasBytes);
-    return cas;
-  }
+  std::uint64_t cas() const { return cas_at(bits()); }
   ItemMeta meta() const {
     const std::uint8_t b = bits();
     ItemMeta meta;
@@ -137,9 +148,14 @@ class Record {
 
   // Relaxed, and a lost count does no harm: uses only rank items for eviction.
   std::uint8_t uses() const { return bits() & kUsesMask; }
-  void count_use() {
+  // What is used often is not written any more, so that cores can share its line. Where the count
+  // ends up instead is chosen without a branch, which would be hard to predict.
+  void count_use(std::uint8_t& elsewhere) {
     const std::uint8_t b = bits();
-    if ((b & kUsesMask) < kUsesMax) store_bits(static_cast<std::uint8_t>(b + 1));
+    std::uint8_t* to = reinterpret_cast<std::uint8_t*>(at_);
+    to = (b & kUsesMask) == kUsesMax ? &elsewhere : to;
+    std::atomic_ref<std::uint8_t>(*to).store(static_cast<std::uint8_t>(b + 1),
+                                             std::memory_order_relaxed);
   }
   void set_uses(std::uint8_t uses) {
     store_bits(static_cast<std::uint8_t>((bits() & ~kUsesMask) | uses));
@@ -162,16 +178,43 @@ class Record {
 
   std::uint32_t key_bytes() const { return static_cast<std::uint8_t>(at_[1]); }
   std::uint32_t inline_bytes() const { return get_at<std::uint16_t>(2); }
+  // Four bytes for each part that is there, without a branch.
   static std::uint32_t key_at(std::uint8_t bits) {
-    return kHeadBytes + kCasBytes + ((bits & kHasExpiry) != 0 ? 4 : 0) +
-           ((bits & kHasFlags) != 0 ? 4 : 0);
+    static_assert(kHasExpiry == 4 && kHasFlags == 8);
+    return kHeadBytes + kCasBytes + (bits & kHasExpiry) + (bits & kHasFlags) / 2U;
+  }
+  std::uint64_t cas_at(std::uint8_t bits) const {
+    const std::uint32_t at = kHeadBytes + (bits & kHasExpiry);
+    return get_at<std::uint32_t>(at) | std::uint64_t{get_at<std::uint16_t>(at + 4)} << 32;
+  }
+
+  template <typename Word>
+  static Word load(const char* from) {
+    Word word;
+    std::memcpy(&word, from, sizeof(word));
+    return word;
+  }
+  // For keys, which are short: in words, the last of which may overlap.
+  static bool equal(const char* a, const char* b, std::size_t bytes) {
+    if (bytes >= 8) {
+      for (std::size_t at = 0; at + 8 < bytes; at += 8) {
+        if (load<std::uint64_t>(a + at) != load<std::uint64_t>(b + at)) return false;
+      }
+      return load<std::uint64_t>(a + bytes - 8) == load<std::uint64_t>(b + bytes - 8);
+    }
+    if (bytes >= 4) {
+      return load<std::uint32_t>(a) == load<std::uint32_t>(b) &&
+             load<std::uint32_t>(a + bytes - 4) == load<std::uint32_t>(b + bytes - 4);
+    }
+    for (std::size_t at = 0; at < bytes; ++at) {
+      if (a[at] != b[at]) return false;
+    }
+    return true;
   }
 
   template <typename T>
   T get_at(std::uint32_t offset) const {
-    T value;
-    std::memcpy(&value, at_ + offset, sizeof(value));
-    return value;
+    return load<T>(at_ + offset);
   }
   template <typename T>
   void put_at(std::uint32_t offset, T value) {

@@ -51,7 +51,8 @@ std::uint64_t Core::relocate(std::uint32_t unit, std::uint64_t hash) {
   const std::uint64_t value_bytes = value->value_bytes;
   std::uint64_t done = 0;
   const bool room = has_room(queue, record_bytes) || open_segment(queue, 0);
-  LargeValue* copy = room ? shared_.heap.allocate(value_bytes, hash, 0) : nullptr;
+  LargeValue* copy =
+      room ? shared_.heap.allocate(value_bytes, hash, LargeHeap::kNoNewSegments) : nullptr;
   if (copy != nullptr) {
     LargeCursor cursor = LargeHeap::begin(copy);
     shared_.heap.copy(value, copy, cursor);

@@ -37,7 +37,7 @@ bool is_extension(StoreMode mode) {
 }  // namespace
 
 StoreStatus Core::put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
-                      std::string_view value, std::uint64_t cas, Now now) {
+                      std::string_view value, std::uint64_t cas, const Now& now) {
   DCHECK(!key.empty() && key.size() <= kKeyBytesMax);
   begin(now);
   if (is_extension(mode)) return extend(mode, key, hash, {value, nullptr}, now);
@@ -53,7 +53,7 @@ StoreStatus Core::put(StoreMode mode, std::string_view key, std::uint64_t hash, 
   return publish(mode, key, hash, meta, large, cas, now);
 }
 
-LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now) {
+LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now) {
   begin(now);
   // Relaxed: a sum under a bound, it orders nothing.
   const std::uint64_t drafts =
@@ -74,7 +74,7 @@ LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, Now now
 }
 
 StoreStatus Core::publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
-                          LargeValue* value, std::uint64_t cas, Now now) {
+                          LargeValue* value, std::uint64_t cas, const Now& now) {
   begin(now);
   if (is_extension(mode)) {
     const StoreStatus status = extend(mode, key, hash, {{}, value}, now);
@@ -109,7 +109,7 @@ Queue Core::choose_queue(std::string_view key, std::uint64_t hash) {
 }
 
 // Makes room for one more slot near this hash, by splitting or, failing that, by evicting.
-bool Core::make_index_room(std::uint64_t hash, Now now) {
+bool Core::make_index_room(std::uint64_t hash, const Now& now) {
   const Index::Grown grown = shared_.index.grow(hash, shared_.reserve_segments);
   if (grown == Index::Grown::kDone) return true;
   if (grown == Index::Grown::kNoMemory && relieve(kSegmentBytes, now)) return true;
@@ -124,7 +124,7 @@ bool Core::make_index_room(std::uint64_t hash, Now now) {
 }
 
 StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
-                               std::uint64_t cas, Now now) {
+                               std::uint64_t cas, const Now& now) {
   const bool large = parts.large_unit != 0;
   const std::uint32_t bytes = shared_.granule.round_up(
       large ? Record::bytes_for_large(parts.key.size(), parts.meta)
@@ -167,7 +167,7 @@ StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts
 }
 
 StoreStatus Core::extend(StoreMode mode, std::string_view key, std::uint64_t hash,
-                         const Piece& piece, Now now) {
+                         const Piece& piece, const Now& now) {
   // Ends: another round means that somebody else's write of the key went through.
   for (;;) {
     const Ref ref = shared_.index.find(key, hash);
@@ -188,7 +188,7 @@ StoreStatus Core::extend(StoreMode mode, std::string_view key, std::uint64_t has
 // nullopt: the item changed meanwhile.
 std::optional<StoreStatus> Core::extend_inline(StoreMode mode, std::string_view key,
                                                std::uint64_t hash, const Record& old,
-                                               std::string_view piece, Now now) {
+                                               std::string_view piece, const Now& now) {
   const std::string_view value = old.inline_value();
   const bool append = mode == StoreMode::kAppend;
   const std::string_view first = append ? value : piece;
@@ -201,7 +201,7 @@ std::optional<StoreStatus> Core::extend_inline(StoreMode mode, std::string_view 
 
 std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view key,
                                               std::uint64_t hash, const Piece& piece,
-                                              std::uint64_t bytes, Now now) {
+                                              std::uint64_t bytes, const Now& now) {
   LargeValue* value = reserve(hash, bytes, now);
   if (value == nullptr) return StoreStatus::kOutOfMemory;
   // Only now, as making room may have freed what was found before.
@@ -238,7 +238,7 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
 
 std::optional<StoreStatus> Core::replace_if_unchanged(const Record::Parts& parts,
                                                       std::uint64_t hash, std::uint64_t cas,
-                                                      Now now) {
+                                                      const Now& now) {
   const StoreStatus status = store_record(StoreMode::kCas, hash, parts, cas, now);
   if (status == StoreStatus::kExists || status == StoreStatus::kNotFound) return std::nullopt;
   return status;

@@ -19,11 +19,11 @@ class Stream {
  public:
   // The transport's own record of a connection. Workers only read the two readiness flags.
   struct Route {
-    int handle = -1;        // file descriptor, or the index of a simulated peer
-    bool readable = false;  // bytes (or end of stream) may be waiting
-    bool writable = true;   // the last send was taken whole, or readiness was reported since
-    bool queued = false;    // in the transport's list of streams to read
-    bool ending = false;    // an end of stream or an error waits behind what is readable
+    int handle = -1;          // file descriptor, or the index of a simulated peer
+    bool readable = false;    // bytes (or end of stream) may be waiting
+    bool writable = true;     // the last send was taken whole, or readiness was reported since
+    bool queued = false;      // in the transport's list of streams to read
+    bool ending = false;      // an end of stream or an error waits behind what is readable
     std::int32_t event = -1;  // its place in the Rx that is being filled
   };
 
@@ -70,9 +70,9 @@ struct RxEvent {
 };
 
 struct Rx {
-  Nanos arrived{0};               // when the events were taken from the transport
-  std::uint32_t backlog = 0;      // streams known to be readable but not read yet
-  std::vector<RxEvent> events;    // each stream at most once
+  Nanos arrived{0};             // when the events were taken from the transport
+  std::uint32_t backlog = 0;    // streams known to be readable but not read yet
+  std::vector<RxEvent> events;  // each stream at most once
   void clear() {
     events.clear();
     backlog = 0;

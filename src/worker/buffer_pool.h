@@ -9,10 +9,10 @@
 
 namespace minos {
 
-// Connection buffers of one size, kept hot by reusing the last one released. What is in use and what
-// is kept is charged to the store's memory limit by the block of kBlockBuffers; blocks that are no
-// longer needed are given back. One owner; a buffer may be released to another worker's pool, since
-// every pool's buffers are alike.
+// Connection buffers of one size, kept hot by reusing the last one released. What is in use and
+// what is kept is charged to the store's memory limit by the block of kBlockBuffers; blocks that
+// are no longer needed are given back. One owner; a buffer may be released to another worker's
+// pool, since every pool's buffers are alike.
 class BufferPool {
  public:
   static constexpr std::size_t kBufferBytes = kStreamInputBytes;

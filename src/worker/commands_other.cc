@@ -78,8 +78,7 @@ void Worker::arith(Pending& pending) {
   note_served(*pending.connection, 0);
   const TextCommand& command = pending.parse.command;
   const bool increment = command.op == TextOp::kIncr;
-  const auto value =
-      core_.arith(command.key, pending.key_hash, increment, command.delta, now_);
+  const auto value = core_.arith(command.key, pending.key_hash, increment, command.delta, now_);
   const bool hit = value.has_value() || value.error() != ArithError::kNotFound;
   stats_.add(increment ? (hit ? Counter::kIncrHits : Counter::kIncrMisses)
                        : (hit ? Counter::kDecrHits : Counter::kDecrMisses));
@@ -103,10 +102,9 @@ void Worker::arith(Pending& pending) {
 void Worker::touch(Pending& pending) {
   note_served(*pending.connection, 0);
   const TextCommand& command = pending.parse.command;
-  const bool touched = core_
-                           .touch(command.key, pending.key_hash,
-                                  expires_at(command.exptime, now_.unix_s), now_)
-                           .has_value();
+  const bool touched =
+      core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s), now_)
+          .has_value();
   stats_.add(Counter::kCmdTouch);
   stats_.add(touched ? Counter::kTouchHits : Counter::kTouchMisses);
   if (command.noreply) return;

@@ -21,8 +21,8 @@ void Worker::retrieve(Pending& pending) {
   Connection& connection = *pending.connection;
   const bool touches = command.op == TextOp::kGat || command.op == TextOp::kGats;
   const std::optional<ItemRef> item =
-      touches ? core_.touch(command.key, pending.key_hash,
-                            expires_at(command.exptime, now_.unix_s), now_)
+      touches ? core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s),
+                            now_)
               : core_.find(command.key, pending.key_hash, now_);
   if (touches) {
     stats_.add(Counter::kCmdTouch);

@@ -118,8 +118,7 @@ void Worker::finish_upload(Connection& connection) {
   if (!connection.output().empty()) dirty_.push_back(connection);
 }
 
-void Worker::reply_store(Connection& connection, StoreMode mode, StoreStatus status,
-                         bool noreply) {
+void Worker::reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply) {
   if (mode == StoreMode::kCas) {
     stats_.add(status == StoreStatus::kStored   ? Counter::kCasHits
                : status == StoreStatus::kExists ? Counter::kCasBadval

@@ -69,7 +69,9 @@ void Connection::sent(std::uint64_t bytes) {
   worker->note_sent(*this, bytes, had_large && !out_.has_large());
 }
 
-void Connection::detached() { worker->connection_detached(*this); }
+void Connection::detached() {
+  worker->connection_detached(*this);
+}
 
 void Connection::compact_input() {
   if (input_ == nullptr) return;

@@ -33,7 +33,8 @@ struct DirtyTag {};
 struct LargeTag {};
 
 // One client connection: what was received and not yet executed, what is to be sent, and where in
-// the protocol it stands. Owned by one worker at a time; moves between workers whole, through rings.
+// the protocol it stands. Owned by one worker at a time; moves between workers whole, through
+// rings.
 //
 // Invariants:
 //  1. Commands execute and replies leave in the order of the stream.
@@ -102,10 +103,10 @@ class Connection final : public Stream,
   Phase phase() const { return phase_; }
   TextParser parser;
 
-  Worker* worker = nullptr;  // the owner; null while on a ring
+  Worker* worker = nullptr;     // the owner; null while on a ring
   UnixSeconds last_active = 0;  // when bytes last moved, either way
-  CoreId home;               // where it belongs when no large value keeps it elsewhere
-  CoreId moving_to;          // after detached(), when moving
+  CoreId home;                  // where it belongs when no large value keeps it elsewhere
+  CoreId moving_to;             // after detached(), when moving
   bool moving = false;
   bool closing_now = false;  // Tx::close was asked
   bool peer_done = false;    // end of stream was received

@@ -35,22 +35,19 @@ class Mesh {
   std::uint32_t connections(CoreId core) const {
     return states_[core.value].connections.load(std::memory_order_relaxed);
   }
-  void note_gone(CoreId self) {
-    state(self).connections.fetch_sub(1, std::memory_order_relaxed);
-  }
+  void note_gone(CoreId self) { state(self).connections.fetch_sub(1, std::memory_order_relaxed); }
 
   // At most one message from each producer's ring in turn; null when all are empty.
   Message try_pop(CoreId self);
   bool empty(CoreId self) const;
 
-  // A worker that is about to block says so first, then looks at its rings once more. Whoever
-  // pushes to it looks at the flag after the push. The two sequentially consistent fences (in
-  // begin_sleep and must_wake) make it impossible that both miss the other.
-  void begin_sleep(CoreId self) {
-    state(self).sleeping.store(true, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-  void end_sleep(CoreId self) { state(self).sleeping.store(false, std::memory_order_relaxed); }
+  // A worker that is about to block says so first, then looks at its rings once more; whoever
+  // pushes to it exchanges the flag after the push. All accesses but the guess below are
+  // read-modify-writes that acquire and release, so they form one order: either the pusher comes
+  // later and sees that the worker sleeps, or the worker's exchange reads from the pusher's and the
+  // look at the rings sees the push.
+  void begin_sleep(CoreId self) { state(self).sleeping.exchange(true, std::memory_order_acq_rel); }
+  void end_sleep(CoreId self) { state(self).sleeping.exchange(false, std::memory_order_acq_rel); }
 
   // A guess, for choosing whom to give work to.
   bool sleeps(CoreId core) const {
@@ -59,9 +56,7 @@ class Mesh {
 
   // After a push: true when `to` sleeps and this caller is the one to wake it.
   bool must_wake(CoreId to) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    return state(to).sleeping.load(std::memory_order_relaxed) &&
-           state(to).sleeping.exchange(false, std::memory_order_relaxed);
+    return state(to).sleeping.exchange(false, std::memory_order_acq_rel);
   }
 
   // A hint, set by a worker that polls and finds nothing, cleared when it finds something or is

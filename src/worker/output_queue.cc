@@ -8,7 +8,9 @@
 
 namespace minos {
 
-OutputQueue::~OutputQueue() { CHECK(head_ == entries_.size()); }
+OutputQueue::~OutputQueue() {
+  CHECK(head_ == entries_.size());
+}
 
 std::uint64_t OutputQueue::bytes_before_large() const {
   std::uint64_t bytes = 0;

@@ -16,7 +16,9 @@ namespace minos {
 // adopted a later one.
 class PlanBoard {
  public:
-  PlanBoard(CorePlan first, std::uint16_t workers) : adopted_(workers) { publish(std::move(first)); }
+  PlanBoard(CorePlan first, std::uint16_t workers) : adopted_(workers) {
+    publish(std::move(first));
+  }
 
   // Controller only.
   void publish(CorePlan plan) {
@@ -48,9 +50,8 @@ class PlanBoard {
     for (const Adopted& worker : adopted_) {
       oldest = std::min(oldest, worker.version.load(std::memory_order_acquire));
     }
-    std::erase_if(plans_, [&](const auto& plan) {
-      return plan->version < oldest && plan != plans_.back();
-    });
+    std::erase_if(
+        plans_, [&](const auto& plan) { return plan->version < oldest && plan != plans_.back(); });
   }
 
   std::atomic<const CorePlan*> current_{nullptr};

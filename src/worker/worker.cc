@@ -46,7 +46,8 @@ Worker::~Worker() {
 
 RxPlan Worker::rx_plan() const {
   const bool busy = !run_queue_.empty() || !dirty_.empty() || !large_queue_.empty() ||
-                    !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 || report_.maintained != 0;
+                    !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
+                    report_.maintained != 0;
   RxPlan plan;
   plan.streams_max = kBurstRequestsMax;
   plan.block = busy ? Nanos(0) : Nanos(-1);
@@ -161,8 +162,7 @@ Connection* Worker::pick_large() {
   }
   Connection& first = large_queue_.front();
   // What a newer plan calls small may run anywhere; by quanta it goes on, since it began so.
-  if (plan_->is_large(first.large_value_bytes) &&
-      !policy_.may_start_large(load_facts(), *plan_)) {
+  if (plan_->is_large(first.large_value_bytes) && !policy_.may_start_large(load_facts(), *plan_)) {
     ++bursts_since_quantum_;
     return nullptr;
   }

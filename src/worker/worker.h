@@ -28,14 +28,15 @@ struct WorkerConfig {
   std::uint64_t quantum_bytes = 0;
   std::uint64_t item_bytes_max = kItemBytesDefault;
   std::uint32_t burst_requests = kBurstRequestsMax;
-  UnixSeconds idle_timeout_s = 0;  // close a connection on which nothing moved for so long; 0: never
+  UnixSeconds idle_timeout_s =
+      0;  // close a connection on which nothing moved for so long; 0: never
   bool cas_enabled = true;
   bool shutdown_enabled = false;
   std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
 };
 
-// What a worker says of itself in answer to `stats`, and what it cannot know on its own. Implemented
-// by the server; called on the worker's thread, off the path of small requests.
+// What a worker says of itself in answer to `stats`, and what it cannot know on its own.
+// Implemented by the server; called on the worker's thread, off the path of small requests.
 class StatsSource {
  public:
   virtual ~StatsSource() = default;
@@ -198,7 +199,7 @@ class Worker {
   std::uint32_t bursts_since_quantum_ = 0;
   std::uint32_t maintain_due_ = 0;
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
-  std::size_t idle_left_ = 0;  // connections to look at since the last tick of idle_checked_
+  std::size_t idle_left_ = 0;       // connections to look at since the last tick of idle_checked_
   UnixSeconds idle_checked_ = 0;
   bool asleep_ = false;
   std::uint16_t next_small_core_ = 0;

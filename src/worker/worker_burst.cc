@@ -52,7 +52,8 @@ void Worker::run_burst() {
 bool Worker::parse_connection(Connection& connection) {
   if (connection.phase() == Connection::Phase::kClosing || !connection.runnable()) return false;
   if (connection.phase() != Connection::Phase::kCommand && !advance_body(connection)) return true;
-  if (connection.home != config_.self && !connection.errand) return false;  // settle() sends it home
+  if (connection.home != config_.self && !connection.errand)
+    return false;  // settle() sends it home
   std::size_t from = connection.input_begin();
   TextParser parser = connection.parser;
   while (pending_.size() < config_.burst_requests) {

@@ -135,9 +135,9 @@ TEST(Worker, SizeAwareMovesLargeWorkToTheLargeCoreAndBack) {
   server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
   FakeNetwork::Peer& peer = server.connect(CoreId{0});
   const std::string value(300'000, 'v');
-  EXPECT_TRUE(same(
-      server.ask(peer, set_command("big", value) + "get big\r\n" + set_command("a", "1")),
-            "STORED\r\n" + value_reply("big", value) + "STORED\r\n"));
+  EXPECT_TRUE(
+      same(server.ask(peer, set_command("big", value) + "get big\r\n" + set_command("a", "1")),
+           "STORED\r\n" + value_reply("big", value) + "STORED\r\n"));
   EXPECT_EQ(server.stats(CoreId{0}).get(Counter::kQuanta), 0U) << "large work on a small core";
   EXPECT_GT(server.stats(CoreId{1}).get(Counter::kQuanta), 8U);
   EXPECT_EQ(server.stats(CoreId{1}).get(Counter::kLargeRequests), 2U);
@@ -160,7 +160,8 @@ TEST(Worker, CoreThatTurnsLargeGivesItsConnectionsAway) {
   server.step_all();
   EXPECT_TRUE(server.run());
   EXPECT_EQ(server.ask(*peers[7], "67890\r\n"), "STORED\r\n");
-  for (FakeNetwork::Peer* peer : peers) EXPECT_TRUE(same(server.ask(*peer, "get a\r\n"), value_reply("a", "1")));
+  for (FakeNetwork::Peer* peer : peers)
+    EXPECT_TRUE(same(server.ask(*peer, "get a\r\n"), value_reply("a", "1")));
   EXPECT_EQ(server.stats(CoreId{1}).get(Counter::kMigrated), 100U);
 }
 

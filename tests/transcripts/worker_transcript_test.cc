@@ -1,5 +1,5 @@
-// Every transcript through workers in virtual time: each policy, 1, 2 and 4 workers, requests whole,
-// byte by byte, in random pieces, and for two of these also in two at every byte.
+// Every transcript through workers in virtual time: each policy, 1, 2 and 4 workers, requests
+// whole, byte by byte, in random pieces, and for two of these also in two at every byte.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,8 @@ namespace {
 
 class FakePeer final : public TranscriptPeer {
  public:
-  explicit FakePeer(FakeServer& server, std::uint16_t workers) : server_(server), workers_(workers) {
+  explicit FakePeer(FakeServer& server, std::uint16_t workers)
+      : server_(server), workers_(workers) {
     reconnect();
   }
 
@@ -128,7 +129,12 @@ TEST_P(WorkerTranscript, WholeAndInPieces) {
 // In two at every byte of a command line and its surroundings; the inside of long bodies is alike.
 void split_at_every_byte(PolicyKind policy, std::uint16_t workers) {
   for (const Transcript& transcript : transcripts()) {
-    const std::size_t end = std::min<std::size_t>(longest_request(transcript), 160);
+#ifdef __SANITIZE_ADDRESS__
+    constexpr std::size_t kSplitsMax = 40;  // ten times slower
+#else
+    constexpr std::size_t kSplitsMax = 160;
+#endif
+    const std::size_t end = std::min(longest_request(transcript), kSplitsMax);
     for (std::size_t at = 1; at < end; ++at) {
       const std::string difference =
           play(transcript, policy, workers, {TranscriptSplit::Kind::kAt, at, 0});
@@ -137,8 +143,12 @@ void split_at_every_byte(PolicyKind policy, std::uint16_t workers) {
   }
 }
 
-TEST(WorkerTranscriptSplit, OneElasticWorker) { split_at_every_byte(PolicyKind::kElastic, 1); }
-TEST(WorkerTranscriptSplit, TwoSizeAwareWorkers) { split_at_every_byte(PolicyKind::kSizeAware, 2); }
+TEST(WorkerTranscriptSplit, OneElasticWorker) {
+  split_at_every_byte(PolicyKind::kElastic, 1);
+}
+TEST(WorkerTranscriptSplit, TwoSizeAwareWorkers) {
+  split_at_every_byte(PolicyKind::kSizeAware, 2);
+}
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name(name_of(std::get<0>(info.param)));
@@ -146,13 +156,12 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
   return name + std::to_string(std::get<1>(info.param));
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, WorkerTranscript,
-                         testing::Combine(testing::Values(PolicyKind::kElastic,
-                                                          PolicyKind::kSizeAware,
-                                                          PolicyKind::kKeyHash),
-                                          testing::Values(std::uint16_t{1}, std::uint16_t{2},
-                                                          std::uint16_t{4})),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(
+    Policies, WorkerTranscript,
+    testing::Combine(testing::Values(PolicyKind::kElastic, PolicyKind::kSizeAware,
+                                     PolicyKind::kKeyHash),
+                     testing::Values(std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{4})),
+    case_name);
 
 }  // namespace
 }  // namespace minos

@@ -1,5 +1,6 @@
 #include "transport/tcp/socket.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,13 +14,13 @@
 #include <cstring>
 #include <memory>
 
-#include <arpa/inet.h>
-
 namespace minos {
 
 namespace {
 
-std::string errno_text() { return std::strerror(errno); }
+std::string errno_text() {
+  return std::strerror(errno);
+}
 
 int set_int(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof value);
@@ -27,7 +28,8 @@ int set_int(int fd, int level, int option, int value) {
 
 std::expected<Fd, std::string> listen_at(const addrinfo& at, const std::string& name, int backlog) {
   Fd fd(::socket(at.ai_family, at.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at.ai_protocol));
-  if (!fd) return std::unexpected(fmt::format("cannot open a socket for {}: {}", name, errno_text()));
+  if (!fd)
+    return std::unexpected(fmt::format("cannot open a socket for {}: {}", name, errno_text()));
   set_int(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (at.ai_family == AF_INET6) set_int(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(fd.get(), at.ai_addr, at.ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {

@@ -21,8 +21,7 @@ std::expected<std::unique_ptr<TcpTransport>, std::string> TcpTransport::create()
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLET;
   wanted.data.ptr = nullptr;
-  if (!epoll || !event ||
-      ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, event.get(), &wanted) != 0) {
+  if (!epoll || !event || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, event.get(), &wanted) != 0) {
     return std::unexpected(fmt::format("cannot create an epoll: {}", std::strerror(errno)));
   }
   return std::unique_ptr<TcpTransport>(new TcpTransport(std::move(epoll), std::move(event)));
@@ -62,8 +61,7 @@ void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
 void TcpTransport::poll(Nanos block, Rx& rx) {
   int timeout_ms = -1;
   if (block >= Nanos(0)) {
-    timeout_ms = static_cast<int>(
-        std::chrono::ceil<std::chrono::milliseconds>(block).count());
+    timeout_ms = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(block).count());
   }
   const int count = ::epoll_wait(epoll_.get(), polled_.data(), kPollEvents, timeout_ms);
   for (int i = 0; i < count; ++i) {

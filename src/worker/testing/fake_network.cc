@@ -14,7 +14,8 @@ bool FakeNetwork::has_work() const {
   for (const auto& peer : peers_) {
     if (peer->owner != this || peer->closed_by_server) continue;
     const Stream::Route& route = peer->stream->route();
-    if (!route.readable && (!peer->to_server.empty() || (peer->ended && !route.ending))) return true;
+    if (!route.readable && (!peer->to_server.empty() || (peer->ended && !route.ending)))
+      return true;
     if (!route.writable && peer->window_bytes > 0) return true;
     if (peer->reset) return true;
   }
@@ -49,7 +50,8 @@ void FakeNetwork::receive(const RxPlan& plan, Rx& rx) {
     stream.transport_route().queued = false;
     if (&stream != plan.large) read(stream, ~std::uint64_t{0}, rx);
   }
-  if (plan.large != nullptr && plan.large->route().readable) read(*plan.large, plan.large_bytes, rx);
+  if (plan.large != nullptr && plan.large->route().readable)
+    read(*plan.large, plan.large_bytes, rx);
   rx.backlog = static_cast<std::uint32_t>(ready_.size());
   for (const RxEvent& event : rx.events) event.stream->transport_route().event = -1;
 }

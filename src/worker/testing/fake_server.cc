@@ -117,8 +117,7 @@ bool FakeServer::run() {
     for (std::uint16_t i = 0; i < options_.workers; ++i) {
       const CoreId core{i};
       const RxPlan plan = workers_[i]->rx_plan();
-      const bool due = plan.block == Nanos(0) || networks_[i]->has_work() ||
-                       !mesh_.empty(core);
+      const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core);
       if (!due) continue;
       busy = true;
       step(core);
