@@ -67,7 +67,7 @@ bool Core::open_segment(Queue queue, std::uint32_t keep_segments) {
 }
 
 // Makes the open segment of a queue have room for that many bytes, and pays for it by cleaning
-// ahead when memory is short. No ItemRef of this core survives it, nor any lock may be held.
+// ahead when memory is short. No lock may be held, and what the index said before is out of date.
 bool Core::ensure_room(Queue queue, std::uint32_t bytes, const Now& now) {
   if (is_short(Pace::kForRecords)) [[unlikely]] {
     quiesce_if_unused();

@@ -191,8 +191,8 @@ class StoreCore {
 
   // Reserves memory for a value of more than kInlineValueBytesMax bytes; evicts to make room, but
   // all drafts together never take more than half the memory, so that stalled uploads cannot push
-  // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, so a caller
-  // that meant kSet removes it.
+  // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, so a
+  // caller that meant kSet removes it.
   std::expected<ItemDraft, StoreStatus> reserve(std::string_view key, std::uint64_t hash,
                                                 ItemMeta meta, std::uint64_t value_bytes, Now now);
   // Publishes a complete draft; the draft is consumed whatever the status.
@@ -233,8 +233,9 @@ class KvStore {
 
   StoreCore& core(CoreId core);
 
-  // Everything stored before `at` (unix time; 0 = at once) is gone once that time has come: with the
-  // first operation that is told so. A later call replaces one whose time has not come. Any thread.
+  // Everything stored before `at` (unix time; 0 = at once) is gone once that time has come: with
+  // the first operation that is told so. A later call replaces one whose time has not come. Any
+  // thread.
   void flush_all(UnixSeconds at, Now now);
 
   // Charges memory outside the store (connection buffers) against the limit, evicting if needed;

@@ -75,7 +75,7 @@ struct Shared {
   Log log;
   Ghost ghost;
   Limbo limbo;
-  Flush flush;
+  alignas(kCacheLineBytes) Flush flush;  // read by every operation
 
   // Segments that only cleaning may take, so that it can always make progress, and how many more
   // are kept free ahead of need.

@@ -61,6 +61,8 @@ void Worker::store_large(Pending& pending) {
   stats_.sizes.record(command.value_bytes);
   if (!draft) {
     stats_.add(Counter::kCmdSet);
+    // A set that is refused leaves no older value to be served.
+    if (command.op == TextOp::kSet) core_.remove(command.key, pending.key_hash, now_);
     reply_store(connection, mode_of(command.op), draft.error(), command.noreply);
     connection.begin_swallow(command.value_bytes + 2);
     return;

@@ -129,11 +129,7 @@ TEST_P(WorkerTranscript, WholeAndInPieces) {
 // In two at every byte of a command line and its surroundings; the inside of long bodies is alike.
 void split_at_every_byte(PolicyKind policy, std::uint16_t workers) {
   for (const Transcript& transcript : transcripts()) {
-#ifdef __SANITIZE_ADDRESS__
-    constexpr std::size_t kSplitsMax = 40;  // ten times slower
-#else
     constexpr std::size_t kSplitsMax = 160;
-#endif
     const std::size_t end = std::min(longest_request(transcript), kSplitsMax);
     for (std::size_t at = 1; at < end; ++at) {
       const std::string difference =
