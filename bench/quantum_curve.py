@@ -36,11 +36,12 @@ def main():
         servers.append(bench.Server(f"{kib} KiB", common + flags, 0))
     client = bench.Client(plan.minos, 1, 0)
     mix = bench.MIXED + [f"--large-max={plan.large_max}", f"--large-percent={plan.large_percent}"]
+    data = [option for option in mix if not option.startswith("--spread")]
     samples = {server.name: [] for server in servers}
     try:
         for server in servers:
             server.wait_until_up()
-            client.load(server, *mix, "--preload-only")
+            client.load(server, *data, "--preload-only")
         for round_number in range(plan.rounds):
             for server in bench.in_turn(servers, round_number):
                 run = client.load(server, *mix, "--no-preload", f"--rate={plan.rate}",

@@ -87,6 +87,12 @@ def open_table(slices, names):
     return table(header, rows)
 
 
+def relative(command):
+    """Paths within the project, as from its root."""
+    return [os.path.relpath(word, ROOT) if word.startswith(ROOT + os.sep) else word
+            for word in command]
+
+
 def output_of(*command):
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
@@ -116,7 +122,7 @@ def head(servers, plan):
         f"- every server on CPU {plan.server_cpu}, the client on CPU {plan.client_cpu}, "
         f"{plan.connections} connections over loopback TCP",
     ]
-    return lines + [f"- {s.name}: `{shlex.join(s.command)}`" for s in servers]
+    return lines + [f"- {s.name}: `{shlex.join(relative(s.command))}`" for s in servers]
 
 
 def report(title_lines, servers, closed, rate, opened, plan):

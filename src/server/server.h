@@ -17,7 +17,7 @@
 namespace minos {
 
 // One quantum of large work on a stream: docs/results/quantum.md has the curve it was read from.
-inline constexpr std::uint64_t kStreamQuantumBytes = 256 * kKiB;
+inline constexpr std::uint64_t kStreamQuantumBytes = 128 * kKiB;
 
 // A whole server: the store, the workers on their threads, and on the calling thread the acceptor
 // and the controller that plans each epoch.
