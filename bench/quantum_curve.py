@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What a quantum of large work costs and buys: one minosd per quantum, all on the server CPU, loaded
-in turn in short slices with the same mix; prints a Markdown table of small p99, large p50 and server
-CPU, each as the median over rounds of the ratio to the same round's key-hash server, which sends
-every large value at once.
+"""What a quantum of large work costs and buys: one minosd per quantum, all on the server CPU,
+loaded in turn in short slices with the same mix. Prints a Markdown table of small p99, large p50 and
+server CPU, each with the median over rounds of the ratio to the same round's key-hash server,
+which sends every large value at once.
 """
 
 import argparse
@@ -58,8 +58,9 @@ def main():
         for server in servers:
             server.stop()
     columns = list(samples["key-hash"][0])
-    print(f"{plan.rate:.0f} requests/s, {plan.large_percent} % large of up to {plan.large_max} bytes, "
-          f"GET {plan.get_ratio}, {plan.rounds} rounds of {plan.seconds} s\n")
+    print(f"{plan.rate:.0f} requests/s, {plan.large_percent} % large of up to "
+          f"{plan.large_max} bytes, GET {plan.get_ratio}, {plan.rounds} rounds of "
+          f"{plan.seconds} s\n")
     print("| quantum | " + " | ".join(f"{c} | ÷ key-hash" for c in columns) + " |")
     print("| --- |" + " ---: | ---: |" * len(columns))
     for name, runs in samples.items():
