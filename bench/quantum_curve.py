@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What a quantum of large work costs and buys: one minosd per quantum, all on the server CPU,
-loaded in turn in short slices with the same mix. Prints a Markdown table of small p99, large p50 and
-server CPU, each with the median over rounds of the ratio to the same round's key-hash server,
-which sends every large value at once.
+"""What a quantum of large work costs and buys.
+
+One minosd per quantum, all on the server CPU, loaded in turn in short slices with the same mix.
+Prints a Markdown table of small p99, large p50 and server CPU, each with the median over rounds of
+the ratio to the same round's key-hash server, which sends every large value at once.
 """
 
 import argparse
