@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <memory>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "server/steady_clock.h"
@@ -53,11 +55,17 @@ void Acceptor::give(Fd socket) {
                                                  &shared_.registry, slot);
   connection->home = core;
   Mesh::Message message = std::move(connection);
-  if (!shared_.mesh.try_push(shared_.mesh.acceptor(), core, message)) {
-    // The worker is far behind: refuse rather than queue without bound.
-    Fd refused(message->route().handle);
-    spdlog::warn("worker {} does not take connections: refused one", core.value);
-    return;
+  // A worker that is behind holds up the acceptor, so that further connections wait in the listen
+  // backlog; one that takes nothing for a second does not hold up those of the others for longer.
+  constexpr int kTriesMax = 5000;
+  constexpr auto kPause = std::chrono::microseconds(200);
+  for (int tries = 0; !shared_.mesh.try_push(shared_.mesh.acceptor(), core, message); ++tries) {
+    if (tries == kTriesMax) {
+      const Fd refused(message->route().handle);
+      spdlog::warn("worker {} does not take connections: refused one", core.value);
+      return;
+    }
+    std::this_thread::sleep_for(kPause);
   }
   if (shared_.mesh.must_wake(core)) wake_(core);
 }
