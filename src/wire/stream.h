@@ -77,6 +77,20 @@ struct Rx {
     events.clear();
     backlog = 0;
   }
+
+  // For transports: merges into the stream's event, if it has one already; then, when all are in,
+  // forgets where each stream's event is.
+  void add(Stream& stream, std::uint8_t flags) {
+    Stream::Route& route = stream.transport_route();
+    if (route.event < 0) {
+      route.event = static_cast<std::int32_t>(events.size());
+      events.push_back({&stream, 0});
+    }
+    events[static_cast<std::size_t>(route.event)].flags |= flags;
+  }
+  void finish() {
+    for (const RxEvent& event : events) event.stream->transport_route().event = -1;
+  }
 };
 
 // What a step wants done, in order. Capacity grows to the working set and stays.

@@ -92,8 +92,6 @@ class Worker {
   bool prepare_sleep();
   void awake();
 
-  std::uint64_t plan_version() const { return plan_->version; }
-
   // For Connection, on behalf of the transport.
   BufferPool& buffers() { return buffers_; }
   void note_received(std::uint64_t bytes) { stats_.add(Counter::kBytesRead, bytes); }

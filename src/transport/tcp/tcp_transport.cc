@@ -41,7 +41,7 @@ void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
   rx.clear();
   const bool at_hand = !ready_.empty() || !broken_.empty() || plan.large != nullptr;
   poll(at_hand ? Nanos(0) : plan.block, rx);
-  for (Stream* stream : broken_) add_event(*stream, RxEvent::kBroken, rx);
+  for (Stream* stream : broken_) rx.add(*stream, RxEvent::kBroken);
   broken_.clear();
   const std::size_t due = std::min<std::size_t>(ready_.size(), plan.streams_max);
   for (std::size_t i = 0; i < due; ++i) {
@@ -55,7 +55,7 @@ void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
     read(*plan.large, plan.large_bytes, rx);
   }
   rx.backlog = static_cast<std::uint32_t>(ready_.size());
-  for (const RxEvent& event : rx.events) event.stream->transport_route().event = -1;
+  rx.finish();
 }
 
 void TcpTransport::poll(Nanos block, Rx& rx) {
@@ -71,7 +71,7 @@ void TcpTransport::poll(Nanos block, Rx& rx) {
     Stream::Route& route = stream.transport_route();
     if ((event.events & EPOLLOUT) != 0 && !route.writable) {
       route.writable = true;
-      add_event(stream, RxEvent::kWritable, rx);
+      rx.add(stream, RxEvent::kWritable);
     }
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) route.ending = true;
     if (route.ending || (event.events & EPOLLIN) != 0) {
@@ -86,7 +86,7 @@ void TcpTransport::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
   iovec parts[kIoVectorsMax];
   const std::size_t used = stream.scatter(bytes_max, parts);
   if (used == 0) {
-    add_event(stream, RxEvent::kPending, rx);
+    rx.add(stream, RxEvent::kPending);
     return;
   }
   std::uint64_t room = 0;
@@ -95,29 +95,28 @@ void TcpTransport::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
                                 : ::readv(route.handle, parts, static_cast<int>(used));
   if (got > 0) {
     stream.received(static_cast<std::uint64_t>(got));
-    add_event(stream, RxEvent::kBytes, rx);
+    rx.add(stream, RxEvent::kBytes);
     // A short read emptied the socket: the next bytes raise a new edge. An end that was already
     // reported does not, so it must be read to.
     route.readable = static_cast<std::uint64_t>(got) == room || route.ending;
     if (route.readable) queue(stream);
   } else if (got == 0) {
     route.readable = false;
-    add_event(stream, RxEvent::kEnd, rx);
+    rx.add(stream, RxEvent::kEnd);
   } else if (errno == EAGAIN) {
     route.readable = false;
     // Nothing came into the memory that was offered; let the owner take it back.
-    add_event(stream, RxEvent::kBytes, rx);
+    rx.add(stream, RxEvent::kBytes);
   } else if (errno == EINTR) {
     queue(stream);
   } else {
     route.readable = false;
-    add_event(stream, RxEvent::kBroken, rx);
+    rx.add(stream, RxEvent::kBroken);
   }
 }
 
 void TcpTransport::send(Tx& tx) {
   using Kind = Tx::Action::Kind;
-  // By index: detached() may not add actions, but a stream dies in it.
   for (const Tx::Action& action : tx.actions) {
     switch (action.kind) {
       case Kind::kAttach:
@@ -197,15 +196,6 @@ void TcpTransport::queue(Stream& stream) {
   if (route.queued) return;
   route.queued = true;
   ready_.push_back(&stream);
-}
-
-void TcpTransport::add_event(Stream& stream, std::uint8_t flags, Rx& rx) {
-  Stream::Route& route = stream.transport_route();
-  if (route.event < 0) {
-    route.event = static_cast<std::int32_t>(rx.events.size());
-    rx.events.push_back({&stream, 0});
-  }
-  rx.events[static_cast<std::size_t>(route.event)].flags |= flags;
 }
 
 }  // namespace minos

@@ -38,7 +38,6 @@ class TcpTransport {
   void attach(Stream& stream);
   void detach(Stream& stream, bool close);
   void queue(Stream& stream);
-  static void add_event(Stream& stream, std::uint8_t flags, Rx& rx);
 
   static constexpr std::size_t kPollEvents = 256;
 

@@ -29,12 +29,12 @@ void FakeNetwork::receive(const RxPlan& plan, Rx& rx) {
     Stream& stream = *peer->stream;
     Stream::Route& route = stream.transport_route();
     if (peer->reset) {
-      add_event(stream, RxEvent::kBroken, rx);
+      rx.add(stream, RxEvent::kBroken);
       continue;
     }
     if (!route.writable && peer->window_bytes > 0) {
       route.writable = true;
-      add_event(stream, RxEvent::kWritable, rx);
+      rx.add(stream, RxEvent::kWritable);
     }
     const bool end = peer->ended && !route.ending;
     if (!route.readable && (!peer->to_server.empty() || end)) {
@@ -53,7 +53,7 @@ void FakeNetwork::receive(const RxPlan& plan, Rx& rx) {
   if (plan.large != nullptr && plan.large->route().readable)
     read(*plan.large, plan.large_bytes, rx);
   rx.backlog = static_cast<std::uint32_t>(ready_.size());
-  for (const RxEvent& event : rx.events) event.stream->transport_route().event = -1;
+  rx.finish();
 }
 
 void FakeNetwork::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
@@ -61,7 +61,7 @@ void FakeNetwork::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
   Stream::Route& route = stream.transport_route();
   iovec parts[kIoVectorsMax];
   const std::size_t used = stream.scatter(bytes_max, parts);
-  if (used == 0) return add_event(stream, RxEvent::kPending, rx);
+  if (used == 0) return rx.add(stream, RxEvent::kPending);
   std::uint64_t moved = 0;
   std::uint64_t left = std::min<std::uint64_t>(peer.to_server.size(), peer.segment_bytes);
   std::uint64_t room = 0;
@@ -75,12 +75,12 @@ void FakeNetwork::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
   peer.to_server.erase(0, moved);
   if (moved > 0) {
     stream.received(moved);
-    add_event(stream, RxEvent::kBytes, rx);
+    rx.add(stream, RxEvent::kBytes);
     route.readable = !peer.to_server.empty() || moved == room || peer.ended;
     if (route.readable) queue(stream);
   } else {
     route.readable = false;
-    add_event(stream, peer.ended ? RxEvent::kEnd : RxEvent::kBytes, rx);
+    rx.add(stream, peer.ended ? RxEvent::kEnd : RxEvent::kBytes);
   }
 }
 
@@ -141,15 +141,6 @@ void FakeNetwork::queue(Stream& stream) {
   if (route.queued) return;
   route.queued = true;
   ready_.push_back(&stream);
-}
-
-void FakeNetwork::add_event(Stream& stream, std::uint8_t flags, Rx& rx) {
-  Stream::Route& route = stream.transport_route();
-  if (route.event < 0) {
-    route.event = static_cast<std::int32_t>(rx.events.size());
-    rx.events.push_back({&stream, 0});
-  }
-  rx.events[static_cast<std::size_t>(route.event)].flags |= flags;
 }
 
 }  // namespace minos

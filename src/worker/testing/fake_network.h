@@ -43,7 +43,6 @@ class FakeNetwork {
   void read(Stream& stream, std::uint64_t bytes_max, Rx& rx);
   void flush(Stream& stream, std::uint64_t bytes_max);
   void queue(Stream& stream);
-  static void add_event(Stream& stream, std::uint8_t flags, Rx& rx);
 
   std::vector<std::unique_ptr<Peer>>& peers_;
   std::deque<Stream*> ready_;
