@@ -49,11 +49,10 @@ std::string errno_text() {
 Server::Server(const ServerOptions& options)
     : options_(with_defaults(options)),
       policy_(make_policy(options.sharding)),
-      controller_(controller_options(options)),
       mesh_(options.threads),
-      plans_(controller_.initial(), options.threads),
-      registry_(options.connections_max),
-      counted_(options.threads) {}
+      plans_(Planner::initial(controller_options(options)), options.threads),
+      planner_(controller_options(options), plans_, options.threads),
+      registry_(options.connections_max) {}
 
 Server::~Server() {
   housekeeper_ = std::jthread();
@@ -180,17 +179,10 @@ void Server::request_stop() {
 }
 
 void Server::plan_epoch() {
-  SizeHistogram epoch;
-  for (std::size_t i = 0; i < stats_.size(); ++i) {
-    epoch.merge(stats_[i]->sizes.delta_since(counted_[i]));
-  }
-  CorePlan next = controller_.next(epoch, plans_.current()->version);
-  CorePlan same = next;
-  same.version = plans_.current()->version;
-  if (same == *plans_.current()) return;
-  spdlog::debug("plan {}: threshold {} bytes, {} small, {} large cores", next.version,
-                next.threshold_bytes, next.count(CoreRole::kSmall), next.count(CoreRole::kLarge));
-  plans_.publish(std::move(next));
+  if (!planner_.end_epoch(stats_)) return;
+  const CorePlan& plan = *plans_.current();
+  spdlog::debug("plan {}: threshold {} bytes, {} small, {} large cores", plan.version,
+                plan.threshold_bytes, plan.count(CoreRole::kSmall), plan.count(CoreRole::kLarge));
   // A worker that sleeps through many plans would keep them all alive.
   constexpr std::size_t kPlansMax = 16;
   if (plans_.retained() > kPlansMax) {

@@ -12,7 +12,7 @@
 #include "server/stats_report.h"
 #include "server/steady_clock.h"
 #include "server/worker_thread.h"
-#include "sharding/size_controller.h"
+#include "worker/planner.h"
 
 namespace minos {
 
@@ -48,12 +48,11 @@ class Server {
   SteadyClock clock_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;
-  SizeController controller_;
   Mesh mesh_;
   PlanBoard plans_;
+  Planner planner_;
   ConnectionRegistry registry_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
-  std::vector<SizeHistogram> counted_;  // per worker: sizes that earlier epochs saw
   std::unique_ptr<StatsReport> report_;
   std::unique_ptr<Acceptor> acceptor_;
   Fd epoll_;

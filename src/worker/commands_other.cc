@@ -61,7 +61,6 @@ void Worker::execute_error(Pending& pending) {
     connection.begin_closing();
   } else if (error.swallow_bytes != 0) {
     connection.begin_swallow(error.swallow_bytes);
-    connection.cut = true;
   }
 }
 

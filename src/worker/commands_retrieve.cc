@@ -86,7 +86,7 @@ void Worker::send_large(Pending& pending, const ItemRef& item) {
   place_large(connection, item.value_bytes);
   if (placement.where == Placement::Where::kHandOff) {
     hand_off(connection, placement.core);
-  } else if (connection.large_ready()) {
+  } else {
     queue_large(connection);
   }
 }

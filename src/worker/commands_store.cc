@@ -10,27 +10,6 @@
 
 namespace minos {
 
-namespace {
-
-StoreMode mode_of(TextOp op) {
-  switch (op) {
-    case TextOp::kAdd:
-      return StoreMode::kAdd;
-    case TextOp::kReplace:
-      return StoreMode::kReplace;
-    case TextOp::kAppend:
-      return StoreMode::kAppend;
-    case TextOp::kPrepend:
-      return StoreMode::kPrepend;
-    case TextOp::kCas:
-      return StoreMode::kCas;
-    default:
-      return StoreMode::kSet;
-  }
-}
-
-}  // namespace
-
 void Worker::store_inline(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
@@ -41,7 +20,7 @@ void Worker::store_inline(Pending& pending) {
     return;
   }
   value.remove_suffix(2);
-  const StoreMode mode = mode_of(command.op);
+  const StoreMode mode = *pending.store;
   const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
   const StoreStatus status =
       core_.put(mode, command.key, pending.key_hash, meta, value, command.cas, now_);
@@ -62,13 +41,13 @@ void Worker::store_large(Pending& pending) {
   if (!draft) {
     stats_.add(Counter::kCmdSet);
     // A set that is refused leaves no older value to be served.
-    if (command.op == TextOp::kSet) core_.remove(command.key, pending.key_hash, now_);
-    reply_store(connection, mode_of(command.op), draft.error(), command.noreply);
+    if (*pending.store == StoreMode::kSet) core_.remove(command.key, pending.key_hash, now_);
+    reply_store(connection, *pending.store, draft.error(), command.noreply);
     connection.begin_swallow(command.value_bytes + 2);
     return;
   }
   auto upload = std::make_unique<Upload>();
-  upload->mode = mode_of(command.op);
+  upload->mode = *pending.store;
   upload->noreply = command.noreply;
   upload->cas = command.cas;
   upload->draft = std::move(*draft);
@@ -82,7 +61,6 @@ void Worker::store_large(Pending& pending) {
   connection.begin_upload(std::move(upload));
   // What came with the command line goes first: the rest is received behind it in the store.
   connection.advance_body();
-  connection.cut = true;
 }
 
 // A write that found no memory although enough was freed and only waits for other cores: put back,

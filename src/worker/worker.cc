@@ -49,7 +49,7 @@ RxPlan Worker::rx_plan() const {
                     !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
                     report_.maintained != 0;
   RxPlan plan;
-  plan.streams_max = kBurstRequestsMax;
+  plan.streams_max = config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
   if (!busy && config_.idle_timeout_s != 0 && !all_.empty()) plan.block = std::chrono::seconds(1);
   plan.large = large_rx_;
@@ -122,9 +122,9 @@ void Worker::take_events(const Rx& rx) {
     if ((event.flags & RxEvent::kWritable) != 0 && !connection.output().empty()) {
       dirty_.push_back(connection);
     }
-    if (connection.large_ready()) {
-      queue_large(connection);
-    } else if ((event.flags & RxEvent::kPending) != 0 && connection.wants_input()) {
+    queue_large(connection);
+    const bool denied = (event.flags & RxEvent::kPending) != 0 && connection.wants_input();
+    if (denied && !connection.large_ready()) {
       stats_.add(Counter::kBufferDenied);
       run_queue_.push_back(connection);
     }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -104,10 +105,11 @@ class Worker {
     Connection* connection;
     TextParse parse;
     TextParser parser_after;
-    std::size_t input_at;     // where it starts
-    std::size_t input_after;  // where the next one does
-    std::string_view body;    // of an inline storage command, with its \r\n
-    std::uint64_t key_hash;   // 0 without a key
+    std::size_t input_at;            // where it starts
+    std::size_t input_after;         // where the next one does
+    std::optional<StoreMode> store;  // of a command that carries a value
+    std::string_view body;           // of an inline one, with its \r\n
+    std::uint64_t key_hash;          // 0 without a key
   };
   struct Running {
     Connection* connection;

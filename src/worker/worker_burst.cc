@@ -1,5 +1,6 @@
 // One burst: parse, prefetch, execute.
 
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -10,17 +11,23 @@ namespace minos {
 
 namespace {
 
-bool is_store(TextOp op) {
+// Of the commands that carry a value; nullopt for the others.
+std::optional<StoreMode> store_mode(TextOp op) {
   switch (op) {
     case TextOp::kSet:
+      return StoreMode::kSet;
     case TextOp::kAdd:
+      return StoreMode::kAdd;
     case TextOp::kReplace:
+      return StoreMode::kReplace;
     case TextOp::kAppend:
+      return StoreMode::kAppend;
     case TextOp::kPrepend:
+      return StoreMode::kPrepend;
     case TextOp::kCas:
-      return true;
+      return StoreMode::kCas;
     default:
-      return false;
+      return std::nullopt;
   }
 }
 
@@ -75,12 +82,13 @@ Worker::Parsed Worker::parse_one(Connection& connection, std::size_t& from, Text
   TextParser next = parser;
   const TextParse parse = next.parse(input);
   if (parse.kind == TextParse::Kind::kNeedMore) return Parsed::kNeedMore;
-  Pending pending{&connection, parse, next, from, from + parse.consumed, {}, 0};
+  Pending pending{&connection, parse, next, from, from + parse.consumed, {}, {}, 0};
   bool last = parse.kind == TextParse::Kind::kError &&
               (parse.error.swallow_bytes != 0 || parse.error.close);
   if (parse.kind == TextParse::Kind::kCommand) {
     const TextCommand& command = parse.command;
-    if (is_store(command.op)) {
+    pending.store = store_mode(command.op);
+    if (pending.store) {
       if (command.value_bytes > kInlineValueBytesMax) {
         last = true;
       } else {
@@ -150,7 +158,7 @@ void Worker::execute_pending() {
 bool Worker::moves_before(const Pending& pending) {
   if (pending.parse.kind != TextParse::Kind::kCommand) return false;
   const TextCommand& command = pending.parse.command;
-  if (!is_store(command.op) || command.value_bytes <= kInlineValueBytesMax) return false;
+  if (!pending.store || command.value_bytes <= kInlineValueBytesMax) return false;
   const Placement placement = place(RequestKind::kWrite, pending.key_hash, command.value_bytes);
   if (placement.where != Placement::Where::kHandOff) return false;
   pending.connection->errand = true;

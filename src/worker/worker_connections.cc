@@ -25,15 +25,15 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   tx_->attach(connection);
   if (connection.large_pending()) {
     connection.large_placed = now_.mono;
-    if (connection.large_ready()) queue_large(connection);
+    queue_large(connection);
   }
   if (connection.has_input() || connection.peer_done) run_queue_.push_back(connection);
 }
 
-// Large work that can go on: here, or on the core that the plan in force gives it to, which may
-// have changed since the request was placed.
+// Large work that can go on, if there is any: here, or on the core that the plan in force gives it
+// to, which may have changed since the request was placed.
 void Worker::queue_large(Connection& connection) {
-  if (connection.moving) return;
+  if (connection.moving || !connection.large_ready()) return;
   const RequestKind kind =
       connection.output().has_large() ? RequestKind::kRead : RequestKind::kWrite;
   const Placement placement =
@@ -191,7 +191,7 @@ void Worker::settle(Connection& connection, bool exhausted) {
   } else if (connection.runnable()) {
     run_queue_.push_back(connection);
   }
-  if (connection.large_ready()) queue_large(connection);
+  queue_large(connection);
   if (connection.wants_input() && connection.route().readable && !connection.route().queued) {
     tx_->resume(connection);
   }

@@ -1,6 +1,7 @@
 """Fixtures: a server per policy and number of workers, shared by the whole run, and servers of a
 test's own."""
 
+import contextlib
 import pathlib
 import resource
 import shutil
@@ -60,34 +61,33 @@ def policy(request):
     return request.param
 
 
-@pytest.fixture
-def start(policy):
-    """start(args..., **Server options): a server of the test's own, under each policy."""
+@contextlib.contextmanager
+def starter(*first_args):
+    """A function that starts servers; those that still run at the end are stopped and checked."""
     servers = []
 
     def start_one(*args, **options):
-        servers.append(started([*policy_args(policy), *args], **options))
+        servers.append(started([*first_args, *args], **options))
         return servers[-1]
 
     yield start_one
     for one in servers:
         if one.process.returncode is None:
             stopped(one)
+
+
+@pytest.fixture
+def start(policy):
+    """start(args..., **Server options): a server of the test's own, under each policy."""
+    with starter(*policy_args(policy)) as start_one:
+        yield start_one
 
 
 @pytest.fixture
 def start_any():
     """As start, under the default policy only: for what no policy can change."""
-    servers = []
-
-    def start_one(*args, **options):
-        servers.append(started(args, **options))
-        return servers[-1]
-
-    yield start_one
-    for one in servers:
-        if one.process.returncode is None:
-            stopped(one)
+    with starter() as start_one:
+        yield start_one
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -43,18 +42,8 @@ void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
   poll(at_hand ? Nanos(0) : plan.block, rx);
   for (Stream* stream : broken_) rx.add(*stream, RxEvent::kBroken);
   broken_.clear();
-  const std::size_t due = std::min<std::size_t>(ready_.size(), plan.streams_max);
-  for (std::size_t i = 0; i < due; ++i) {
-    Stream& stream = *ready_.front();
-    ready_.pop_front();
-    stream.transport_route().queued = false;
-    // The large one is read below, under its own bound.
-    if (&stream != plan.large) read(stream, ~std::uint64_t{0}, rx);
-  }
-  if (plan.large != nullptr && plan.large->route().readable) {
-    read(*plan.large, plan.large_bytes, rx);
-  }
-  rx.backlog = static_cast<std::uint32_t>(ready_.size());
+  ready_.drain(plan, rx,
+               [&](Stream& stream, std::uint64_t bytes_max) { read(stream, bytes_max, rx); });
   rx.finish();
 }
 
@@ -76,7 +65,7 @@ void TcpTransport::poll(Nanos block, Rx& rx) {
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) route.ending = true;
     if (route.ending || (event.events & EPOLLIN) != 0) {
       route.readable = true;
-      queue(stream);
+      ready_.push(stream);
     }
   }
 }
@@ -99,7 +88,7 @@ void TcpTransport::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
     // A short read emptied the socket: the next bytes raise a new edge. An end that was already
     // reported does not, so it must be read to.
     route.readable = static_cast<std::uint64_t>(got) == room || route.ending;
-    if (route.readable) queue(stream);
+    if (route.readable) ready_.push(stream);
   } else if (got == 0) {
     route.readable = false;
     rx.add(stream, RxEvent::kEnd);
@@ -108,7 +97,7 @@ void TcpTransport::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
     // Nothing came into the memory that was offered; let the owner take it back.
     rx.add(stream, RxEvent::kBytes);
   } else if (errno == EINTR) {
-    queue(stream);
+    ready_.push(stream);
   } else {
     route.readable = false;
     rx.add(stream, RxEvent::kBroken);
@@ -123,7 +112,7 @@ void TcpTransport::send(Tx& tx) {
         attach(*action.stream);
         break;
       case Kind::kResume:
-        if (action.stream->route().readable) queue(*action.stream);
+        if (action.stream->route().readable) ready_.push(*action.stream);
         break;
       case Kind::kFlush:
         flush(*action.stream, action.bytes_max);
@@ -179,23 +168,13 @@ void TcpTransport::attach(Stream& stream) {
 void TcpTransport::detach(Stream& stream, bool close) {
   Stream::Route& route = stream.transport_route();
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, route.handle, nullptr);
-  if (route.queued) {
-    ready_.erase(std::find(ready_.begin(), ready_.end(), &stream));
-    route.queued = false;
-  }
+  ready_.remove(stream);
   std::erase(broken_, &stream);
   if (close) {
     ::close(route.handle);
     route.handle = -1;
   }
   stream.detached();
-}
-
-void TcpTransport::queue(Stream& stream) {
-  Stream::Route& route = stream.transport_route();
-  if (route.queued) return;
-  route.queued = true;
-  ready_.push_back(&stream);
 }
 
 }  // namespace minos

@@ -3,13 +3,13 @@
 #include <sys/epoll.h>
 
 #include <array>
-#include <deque>
 #include <expected>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "transport/tcp/socket.h"
+#include "wire/ready_list.h"
 #include "wire/stream.h"
 
 namespace minos {
@@ -37,14 +37,13 @@ class TcpTransport {
   void flush(Stream& stream, std::uint64_t bytes_max);
   void attach(Stream& stream);
   void detach(Stream& stream, bool close);
-  void queue(Stream& stream);
 
   static constexpr std::size_t kPollEvents = 256;
 
   Fd epoll_;
   Fd wake_event_;
   std::array<epoll_event, kPollEvents> polled_;
-  std::deque<Stream*> ready_;    // readable, to be read in this order
+  ReadyList ready_;
   std::vector<Stream*> broken_;  // failed while sending, to be reported by the next receive()
 };
 

@@ -40,19 +40,11 @@ void FakeNetwork::receive(const RxPlan& plan, Rx& rx) {
     if (!route.readable && (!peer->to_server.empty() || end)) {
       route.readable = true;
       route.ending = peer->ended;
-      queue(stream);
+      ready_.push(stream);
     }
   }
-  const std::size_t due = std::min<std::size_t>(ready_.size(), plan.streams_max);
-  for (std::size_t i = 0; i < due; ++i) {
-    Stream& stream = *ready_.front();
-    ready_.pop_front();
-    stream.transport_route().queued = false;
-    if (&stream != plan.large) read(stream, ~std::uint64_t{0}, rx);
-  }
-  if (plan.large != nullptr && plan.large->route().readable)
-    read(*plan.large, plan.large_bytes, rx);
-  rx.backlog = static_cast<std::uint32_t>(ready_.size());
+  ready_.drain(plan, rx,
+               [&](Stream& stream, std::uint64_t bytes_max) { read(stream, bytes_max, rx); });
   rx.finish();
 }
 
@@ -77,7 +69,7 @@ void FakeNetwork::read(Stream& stream, std::uint64_t bytes_max, Rx& rx) {
     stream.received(moved);
     rx.add(stream, RxEvent::kBytes);
     route.readable = !peer.to_server.empty() || moved == room || peer.ended;
-    if (route.readable) queue(stream);
+    if (route.readable) ready_.push(stream);
   } else {
     route.readable = false;
     rx.add(stream, peer.ended ? RxEvent::kEnd : RxEvent::kBytes);
@@ -96,7 +88,7 @@ void FakeNetwork::send(Tx& tx) {
         peer.owner = this;
         break;
       case Kind::kResume:
-        if (stream.route().readable) queue(stream);
+        if (stream.route().readable) ready_.push(stream);
         break;
       case Kind::kFlush:
         flush(stream, action.bytes_max);
@@ -104,7 +96,7 @@ void FakeNetwork::send(Tx& tx) {
       case Kind::kDetach:
       case Kind::kClose:
         if (action.kind == Kind::kClose) peer.closed_by_server = true;
-        std::erase(ready_, &stream);
+        ready_.remove(stream);
         peer.owner = nullptr;
         peer.stream = nullptr;
         stream.detached();
@@ -134,13 +126,6 @@ void FakeNetwork::flush(Stream& stream, std::uint64_t bytes_max) {
     bytes_max -= taken;
     if (taken > 0) stream.sent(taken);
   }
-}
-
-void FakeNetwork::queue(Stream& stream) {
-  Stream::Route& route = stream.transport_route();
-  if (route.queued) return;
-  route.queued = true;
-  ready_.push_back(&stream);
 }
 
 }  // namespace minos

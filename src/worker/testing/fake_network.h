@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "wire/ready_list.h"
 #include "wire/stream.h"
 
 namespace minos {
@@ -42,10 +42,9 @@ class FakeNetwork {
   }
   void read(Stream& stream, std::uint64_t bytes_max, Rx& rx);
   void flush(Stream& stream, std::uint64_t bytes_max);
-  void queue(Stream& stream);
 
   std::vector<std::unique_ptr<Peer>>& peers_;
-  std::deque<Stream*> ready_;
+  ReadyList ready_;
 };
 
 }  // namespace minos

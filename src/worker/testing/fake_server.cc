@@ -44,10 +44,9 @@ bool FakeServer::FakeStats::append_stats(std::string_view argument, Now now, std
 FakeServer::FakeServer(const Options& options)
     : options_(options),
       policy_(make_policy(options.policy)),
-      controller_(controller_options(options)),
       mesh_(options.workers),
-      plans_(controller_.initial(), options.workers),
-      counted_(options.workers),
+      plans_(Planner::initial(controller_options(options)), options.workers),
+      planner_(controller_options(options), plans_, options.workers),
       rx_(options.workers),
       tx_(options.workers) {
   StoreOptions store;
@@ -125,14 +124,6 @@ bool FakeServer::run() {
     if (!busy) return true;
   }
   return false;
-}
-
-void FakeServer::plan_epoch() {
-  SizeHistogram epoch;
-  for (std::size_t i = 0; i < stats_.size(); ++i) {
-    epoch.merge(stats_[i]->sizes.delta_since(counted_[i]));
-  }
-  plans_.publish(controller_.next(epoch, plans_.current()->version));
 }
 
 std::string FakeServer::ask(FakeNetwork::Peer& peer, std::string_view request) {

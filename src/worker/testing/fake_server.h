@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sharding/size_controller.h"
+#include "worker/planner.h"
 #include "worker/testing/fake_network.h"
 #include "worker/worker.h"
 
@@ -37,7 +37,7 @@ class FakeServer {
   void advance(Nanos by) { clock_.time += by; }
   UnixSeconds unix_now() const;
   // What the server would do at the end of an epoch.
-  void plan_epoch();
+  void plan_epoch() { planner_.end_epoch(stats_); }
 
   // Sends `request`, runs, and takes what came back.
   std::string ask(FakeNetwork::Peer& peer, std::string_view request);
@@ -66,11 +66,10 @@ class FakeServer {
   FakeStats stats_source_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;
-  SizeController controller_;
   Mesh mesh_;
   PlanBoard plans_;
+  Planner planner_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
-  std::vector<SizeHistogram> counted_;
   std::vector<std::unique_ptr<FakeNetwork::Peer>> peers_;
   std::vector<std::unique_ptr<FakeNetwork>> networks_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -1,0 +1,21 @@
+#include "worker/planner.h"
+
+#include <utility>
+
+namespace minos {
+
+bool Planner::end_epoch(std::span<const std::unique_ptr<WorkerStats>> stats) {
+  SizeHistogram epoch;
+  for (std::size_t i = 0; i < stats.size(); ++i) {
+    epoch.merge(stats[i]->sizes.delta_since(counted_[i]));
+  }
+  const CorePlan& in_force = *board_.current();
+  CorePlan next = controller_.next(epoch, in_force.version);
+  CorePlan same = next;
+  same.version = in_force.version;
+  if (same == in_force) return false;
+  board_.publish(std::move(next));
+  return true;
+}
+
+}  // namespace minos
