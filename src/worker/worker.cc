@@ -64,9 +64,9 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   report_ = StepReport();
   large_rx_ = nullptr;
   core_.quiesce();
+  take_events(rx);
   adopt_plan();
   take_hand_offs();
-  take_events(rx);
   run_burst();
   give_away();
   close_idle();
@@ -108,6 +108,7 @@ void Worker::take_events(const Rx& rx) {
   rx_backlog_ = rx.backlog;
   for (const RxEvent& event : rx.events) {
     Connection& connection = static_cast<Connection&>(*event.stream);
+    DCHECK(!connection.moving);  // its transport let go of it at the end of the step that said so
     if (connection.closing_now) continue;
     connection.last_active = now_.unix_s;
     if ((event.flags & RxEvent::kBroken) != 0) {

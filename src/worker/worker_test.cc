@@ -185,6 +185,27 @@ TEST(Worker, LargeWorkFollowsAPlanThatChangesUnderIt) {
   EXPECT_GT(server.stats(CoreId{1}).get(Counter::kQuanta), 0U);
 }
 
+TEST(Worker, PlanChangesAsTheReceiverOfALargeValueGoesOn) {
+  Options options;
+  options.policy = PolicyKind::kSizeAware;
+  options.workers = 2;
+  FakeServer server(options);
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  FakeNetwork::Peer& peer = server.connect(CoreId{1});
+  const std::string value(300'000, 'v');
+  EXPECT_EQ(server.ask(peer, set_command("big", value)), "STORED\r\n");
+  peer.window_bytes = 10;
+  peer.to_server = "get big\r\n";
+  while (peer.from_server.size() < 10) server.step_all();
+  // In one step of core 1: the value is to move to core 0, and its stream can be written again.
+  server.publish(plan_with(server.plan(), 8192, {CoreRole::kLarge, CoreRole::kSmall}));
+  peer.window_bytes = ~std::uint64_t{0};
+  peer.to_server = "get big\r\n";
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(same(peer.from_server, value_reply("big", value) + value_reply("big", value)));
+  EXPECT_GT(server.stats(CoreId{0}).get(Counter::kQuanta), 0U);
+}
+
 TEST(Worker, StalledReaderCostsOnlyItself) {
   FakeServer server(Options{});
   FakeNetwork::Peer& stalled = server.connect();

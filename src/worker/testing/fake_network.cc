@@ -108,6 +108,7 @@ void FakeNetwork::send(Tx& tx) {
 
 void FakeNetwork::flush(Stream& stream, std::uint64_t bytes_max) {
   Peer& peer = peer_of(stream);
+  CHECK(peer.owner == this);
   while (bytes_max > 0 && stream.route().writable) {
     iovec parts[kIoVectorsMax];
     const std::size_t used = stream.gather(bytes_max, parts);
