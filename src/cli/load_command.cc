@@ -207,6 +207,9 @@ void add_output_options(CLI::App& command, Arguments& arguments) {
                   "Report as JSON: alone instead of the table, or into a FILE")
       ->expected(0, 1)
       ->type_name("[FILE]");
+  command.add_flag("--kernel-times", arguments.load.kernel_times,
+                   "Measure also from handing a request to the kernel until the kernel has its "
+                   "reply: without what the client itself takes");
   command.add_flag("--quiet", arguments.quiet, "No progress on standard error");
 }
 

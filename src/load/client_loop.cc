@@ -19,6 +19,7 @@ namespace minos {
 namespace {
 
 constexpr std::size_t kReceiveBytes = 256 * 1024;
+constexpr std::size_t kHeadBytes = 2048;
 constexpr int kEventsPerPoll = 32;
 
 // Dropping a body in the kernel costs a system call of its own: below this it is cheaper to receive
@@ -33,12 +34,10 @@ Nanos monotonic_now() {
   return std::chrono::steady_clock::now() - origin;
 }
 
-ClientLoop::ClientLoop(const LoadProtocol& protocol, const KeySpace& keys, bool verify,
-                       Nanos timeout)
+ClientLoop::ClientLoop(const LoadProtocol& protocol, const KeySpace& keys, const Options& options)
     : protocol_(protocol),
       keys_(keys),
-      verify_(verify),
-      timeout_(timeout),
+      options_(options),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       buffer_(kReceiveBytes) {
   CHECK(epoll_ >= 0);
@@ -52,13 +51,15 @@ ClientLoop::~ClientLoop() {
 std::expected<void, std::string> ClientLoop::connect(const Address& address, std::uint32_t count) {
   server_ = address.text();
   while (connections_.size() < count) {
-    const auto fd = connect_tcp(address, timeout_);
+    const auto fd = connect_tcp(address, options_.timeout);
     if (!fd) {
       failure_ = fd.error();
       return std::unexpected(failure_);
     }
     ::fcntl(*fd, F_SETFL, ::fcntl(*fd, F_GETFL) | O_NONBLOCK);
-    connections_.push_back({.fd = *fd, .session = Session(protocol_, keys_, verify_)});
+    const int on = 1;
+    if (options_.kernel_times) ::setsockopt(*fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    connections_.push_back({.fd = *fd, .session = Session(protocol_, keys_, options_.verify)});
     epoll_event event{.events = EPOLLIN, .data = {.u32 = connections() - 1}};
     CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, *fd, &event) == 0);
   }
@@ -88,6 +89,7 @@ void ClientLoop::send(std::uint32_t index) {
   Connection& connection = connections_[index];
   OutputBuffer& output = connection.session.output();
   bool blocked = false;
+  if (options_.kernel_times) connection.session.note_sending(monotonic_now());
   while (!output.empty() && !blocked) {
     std::array<iovec, kIoVectorsMax> entries;
     msghdr message{};
@@ -135,8 +137,12 @@ void ClientLoop::receive(std::uint32_t index, std::vector<Arrived>& out) {
   const std::uint64_t droppable = std::min(session.droppable_bytes(), kDropBytesMax);
   const bool drop = droppable >= kDropBytesMin;
   // MSG_TRUNC on a TCP socket discards the bytes without copying them.
-  const ssize_t n = drop ? ::recv(connection.fd, nullptr, droppable, MSG_TRUNC)
-                         : ::recv(connection.fd, buffer_.data(), buffer_.size(), 0);
+  // Of a body that will be dropped, no more than comes with its head is copied.
+  const bool drop_soon = session.droppable_due() >= kDropBytesMin;
+  Nanos kernel_at{0};
+  const ssize_t n =
+      drop ? ::recv(connection.fd, nullptr, droppable, MSG_TRUNC)
+           : receive_bytes(connection.fd, drop_soon ? kHeadBytes : buffer_.size(), kernel_at);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n < 0) return fail(index, std::strerror(errno));
   if (n == 0) return fail(index, "the server closed the connection");
@@ -151,15 +157,37 @@ void ClientLoop::receive(std::uint32_t index, std::vector<Arrived>& out) {
   finished_.clear();
   const bool fine = session.receive({buffer_.data(), bytes}, finished_);
   outstanding_ -= finished_.size();
-  for (const FinishedRequest& done : finished_) out.push_back({done, index, at});
+  for (const FinishedRequest& done : finished_) out.push_back({done, index, at, kernel_at});
   if (!fine) fail(index, session.failure());
+}
+
+ssize_t ClientLoop::receive_bytes(int fd, std::size_t bytes_max, Nanos& kernel_at) {
+  if (!options_.kernel_times) return ::recv(fd, buffer_.data(), bytes_max, 0);
+  iovec part{buffer_.data(), bytes_max};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control;
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t n = ::recvmsg(fd, &message, 0);
+  const cmsghdr* const header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr || header->cmsg_type != SCM_TIMESTAMPNS) return n;
+  timespec stamp;
+  std::memcpy(&stamp, CMSG_DATA(header), sizeof stamp);
+  // The kernel stamps by the clock of the day.
+  const auto day_now = std::chrono::system_clock::now().time_since_epoch();
+  const auto ago = day_now - std::chrono::seconds(stamp.tv_sec) - Nanos(stamp.tv_nsec);
+  kernel_at = monotonic_now() - std::chrono::duration_cast<Nanos>(ago);
+  return n;
 }
 
 void ClientLoop::check_silence(Nanos now) {
   for (std::uint32_t i = 0; i < connections() && failure_.empty(); ++i) {
     const Connection& connection = connections_[i];
-    if (connection.session.outstanding() == 0 || now - connection.heard <= timeout_) continue;
-    const double timeout_s = std::chrono::duration<double>(timeout_).count();
+    if (connection.session.outstanding() == 0 || now - connection.heard <= options_.timeout)
+      continue;
+    const double timeout_s = std::chrono::duration<double>(options_.timeout).count();
     fail(i, fmt::format("the server has not answered for {} s", timeout_s));
   }
 }

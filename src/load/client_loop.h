@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <deque>
 #include <expected>
@@ -24,11 +26,16 @@ class ClientLoop {
     FinishedRequest done;
     std::uint32_t connection;
     Nanos at;
+    Nanos kernel_at;  // when the kernel had the bytes that finished it; with kernel_times only
+  };
+  struct Options {
+    bool verify = false;
+    bool kernel_times = false;  // fill FinishedRequest::sent and Arrived::kernel_at
+    Nanos timeout{0};  // bounds a connection attempt, and a server's silence while a reply is due
   };
 
-  // `keys` outlives the loop. `timeout` bounds a connection attempt, and how long a server may stay
-  // silent while a reply is due.
-  ClientLoop(const LoadProtocol& protocol, const KeySpace& keys, bool verify, Nanos timeout);
+  // `keys` outlives the loop.
+  ClientLoop(const LoadProtocol& protocol, const KeySpace& keys, const Options& options);
   ~ClientLoop();
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
@@ -68,13 +75,13 @@ class ClientLoop {
 
   void send(std::uint32_t index);
   void receive(std::uint32_t index, std::vector<Arrived>& out);
+  ssize_t receive_bytes(int fd, std::size_t bytes_max, Nanos& kernel_at);
   void watch(std::uint32_t index, bool writable);
   void fail(std::uint32_t index, std::string_view cause);
 
   const LoadProtocol& protocol_;
   const KeySpace& keys_;
-  bool verify_;
-  Nanos timeout_;
+  Options options_;
   int epoll_ = -1;
   std::string server_;
   std::deque<Connection> connections_;

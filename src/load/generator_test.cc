@@ -135,6 +135,7 @@ TEST_P(GeneratorModes, EveryValueComesBack) {
   if (open) {
     options.rate = 2000;
     options.spread = Spread::kIdle;
+    options.kernel_times = true;
   } else {
     options.closed = true;
     options.depth = 4;
@@ -155,6 +156,13 @@ TEST_P(GeneratorModes, EveryValueComesBack) {
   if (open) {
     EXPECT_NEAR(all["count"].get<int>(), 600, 150) << "all that was offered in 0.3 s";
     EXPECT_EQ(json["issued"].get<int>(), all["count"].get<int>());
+    // What the kernels take is part of what the client waits for.
+    EXPECT_GT(all["kernel_p50_us"], 0);
+    EXPECT_LE(all["kernel_p50_us"], all["p50_us"]);
+    EXPECT_LE(all["kernel_p99_us"], all["p99_us"]);
+    EXPECT_LE(json["slices"]["kernel_p99_us"], json["slices"]["p99_us"]);
+  } else {
+    EXPECT_TRUE(all["kernel_p50_us"].is_null());
   }
   EXPECT_THAT(load_report_text(options, report), HasSubstr("all small"));
 }

@@ -79,7 +79,10 @@ LoadThread::LoadThread(const LoadOptions& options, const KeySpace& keys, std::ui
       keys_(keys),
       index_(index),
       stop_(stop),
-      loop_(protocol_of(options.protocol), keys, options.verify, options.timeout()) {}
+      loop_(protocol_of(options.protocol), keys,
+            {.verify = options.verify,
+             .kernel_times = options.kernel_times,
+             .timeout = options.timeout()}) {}
 
 void LoadThread::pin() const {
   if (options_.cpus.empty()) return;
@@ -215,7 +218,12 @@ void LoadThread::drain(Nanos end) {
 }
 
 void LoadThread::record_arrived() {
-  for (const ClientLoop::Arrived& arrived : arrived_) recorder_->record(arrived.done, arrived.at);
+  for (const ClientLoop::Arrived& arrived : arrived_) {
+    recorder_->record(arrived.done, arrived.at);
+    if (arrived.kernel_at != Nanos(0)) {
+      recorder_->record_kernel(arrived.done, arrived.kernel_at, arrived.at);
+    }
+  }
   arrived_.clear();
 }
 

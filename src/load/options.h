@@ -45,6 +45,7 @@ struct LoadOptions {
   std::int64_t slice_ms = 50;  // 1 to 10000
   bool sleep = false;
   bool verify = false;
+  bool kernel_times = false;
 
   bool open_loop() const { return rate.has_value(); }
   bool preloads() const { return preload || preload_only; }

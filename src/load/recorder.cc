@@ -25,6 +25,7 @@ void ClassStats::merge(const ClassStats& other) {
   wrong += other.wrong;
   max = std::max(max, other.max);
   latency_ns.merge(other.latency_ns);
+  kernel_ns.merge(other.kernel_ns);
 }
 
 Nanos ClassStats::quantile(double share) const {
@@ -117,6 +118,15 @@ void Recorder::record(const FinishedRequest& done, Nanos at) {
   if (arrived && done.request.size_class != SizeClass::kLarge) slices_.record(latency, at);
 }
 
+void Recorder::record_kernel(const FinishedRequest& done, Nanos kernel_at, Nanos at) {
+  if (!in_window(done.scheduled)) return;
+  const Nanos latency = kernel_at - done.sent;
+  classes_[static_cast<std::size_t>(done.request.size_class)].kernel_ns.record(count_of(latency));
+  if (in_window(at) && done.request.size_class != SizeClass::kLarge) {
+    kernel_slices_.record(latency, at);
+  }
+}
+
 void Recorder::issued(Nanos scheduled, Nanos at) {
   if (!in_window(scheduled)) return;
   lateness_ns_.record(count_of(at - scheduled));
@@ -126,6 +136,7 @@ void Recorder::issued(Nanos scheduled, Nanos at) {
 void Recorder::merge(const Recorder& other) {
   for (std::size_t i = 0; i < classes_.size(); ++i) classes_[i].merge(other.classes_[i]);
   slices_.merge(other.slices_);
+  kernel_slices_.merge(other.kernel_slices_);
   lateness_ns_.merge(other.lateness_ns_);
   lateness_max_ = std::max(lateness_max_, other.lateness_max_);
 }

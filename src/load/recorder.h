@@ -19,6 +19,7 @@ struct ClassStats {
   std::uint64_t wrong = 0;  // size or content
   Nanos max{0};
   Histogram latency_ns;  // of the requests due within the window, whenever they were answered
+  Histogram kernel_ns;   // of the same, from handed to the kernel to the reply being there
 
   void merge(const ClassStats& other);
   // An upper bound of the latency of `share` of the requests, at most 1/32 too large.
@@ -63,18 +64,27 @@ class SliceRecorder {
 class Recorder {
  public:
   Recorder(Nanos window_start, Nanos window_end, Nanos slice)
-      : start_(window_start), end_(window_end), slices_(window_start, slice) {}
+      : start_(window_start),
+        end_(window_end),
+        slices_(window_start, slice),
+        kernel_slices_(window_start, slice) {}
 
   void record(const FinishedRequest& done, Nanos at);
+  // As record(), for the part of the latency that is not the client's own.
+  void record_kernel(const FinishedRequest& done, Nanos kernel_at, Nanos at);
   // A request that was due at `scheduled` was sent at `at`.
   void issued(Nanos scheduled, Nanos at);
-  void finish() { slices_.finish(); }
+  void finish() {
+    slices_.finish();
+    kernel_slices_.finish();
+  }
   void merge(const Recorder& other);
 
   const ClassStats& of(SizeClass size_class) const {
     return classes_[static_cast<std::size_t>(size_class)];
   }
   const SliceRecorder& slices() const { return slices_; }
+  const SliceRecorder& kernel_slices() const { return kernel_slices_; }
   const Histogram& lateness_ns() const { return lateness_ns_; }
   Nanos lateness_max() const { return lateness_max_; }
   std::uint64_t issued_count() const { return lateness_ns_.count(); }
@@ -86,6 +96,7 @@ class Recorder {
   Nanos end_;
   std::array<ClassStats, kSizeClasses> classes_;
   SliceRecorder slices_;
+  SliceRecorder kernel_slices_;
   Histogram lateness_ns_;
   Nanos lateness_max_{0};
 };

@@ -38,6 +38,22 @@ TEST(Recorder, TellsOutcomesApart) {
   EXPECT_EQ(large.latency_ns.count(), 4U);
 }
 
+TEST(Recorder, KeepsTheKernelsPartApart) {
+  Recorder recorder(millis(10), millis(20), millis(1));
+  FinishedRequest done = reply(SizeClass::kTiny, millis(12));
+  done.sent = millis(13);
+  recorder.record_kernel(done, millis(13) + micros(100), millis(14));
+  done.request.size_class = SizeClass::kLarge;
+  recorder.record_kernel(done, millis(13) + micros(900), millis(14));
+  done.scheduled = millis(9);
+  recorder.record_kernel(done, millis(14), millis(14));
+  recorder.finish();
+  EXPECT_EQ(recorder.of(SizeClass::kTiny).kernel_ns.count(), 1U);
+  EXPECT_EQ(recorder.of(SizeClass::kLarge).kernel_ns.count(), 1U);
+  EXPECT_EQ(recorder.of(SizeClass::kTiny).latency_ns.count(), 0U);
+  EXPECT_NEAR(recorder.kernel_slices().summary().p99_ns, 100'000, 4000);
+}
+
 TEST(Recorder, MeasuresLateness) {
   Recorder recorder(millis(10), millis(20), millis(1));
   recorder.issued(millis(9), millis(19));

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -91,7 +92,8 @@ Json options_json(const LoadOptions& o) {
               {"timeout_s", o.timeout_s},
               {"seed", o.seed},
               {"sleep", o.sleep},
-              {"verify", o.verify}};
+              {"verify", o.verify},
+              {"kernel_times", o.kernel_times}};
   if (o.open_loop()) out["rate"] = *o.rate;
   if (o.open_loop()) out["spread"] = spread_name(o);
   if (o.closed) out["depth"] = o.depth.value_or(1);
@@ -104,6 +106,11 @@ Json latency_json(const ClassStats& stats, Nanos latency) {
   return stats.latency_ns.count() > 0 ? Json(us(latency)) : Json();
 }
 
+Json kernel_json(const ClassStats& stats, double share) {
+  const Histogram& kernel = stats.kernel_ns;
+  return kernel.count() > 0 ? Json(static_cast<double>(kernel.quantile(share)) / 1e3) : Json();
+}
+
 Json class_json(const ClassStats& stats, Nanos window) {
   return {{"count", stats.latency_ns.count()},
           {"per_s", per_second(stats.received, window)},
@@ -114,7 +121,9 @@ Json class_json(const ClassStats& stats, Nanos window) {
           {"p90_us", latency_json(stats, stats.quantile(0.9))},
           {"p99_us", latency_json(stats, stats.quantile(0.99))},
           {"p999_us", latency_json(stats, stats.quantile(0.999))},
-          {"max_us", latency_json(stats, stats.max)}};
+          {"max_us", latency_json(stats, stats.max)},
+          {"kernel_p50_us", kernel_json(stats, 0.5)},
+          {"kernel_p99_us", kernel_json(stats, 0.99)}};
 }
 
 void add_run(Json& out, const LoadOptions& options, const LoadReport& report) {
@@ -134,14 +143,17 @@ void add_run(Json& out, const LoadOptions& options, const LoadReport& report) {
   out["bytes_out"] = report.bytes_out;
   for (const Row& row : rows) out["classes"][row.field] = class_json(row.stats, report.window);
   const SliceRecorder::Summary slices = recorder.slices().summary();
-  out["slices"] = {{"ms", options.slice_ms},
-                   {"count", slices.slices},
-                   {"requests", slices.requests},
-                   {"p50_us", nullptr},
-                   {"p99_us", nullptr}};
+  out["slices"] = {{"ms", options.slice_ms},      {"count", slices.slices},
+                   {"requests", slices.requests}, {"p50_us", nullptr},
+                   {"p99_us", nullptr},           {"kernel_p50_us", nullptr},
+                   {"kernel_p99_us", nullptr}};
   if (slices.slices == 0) return;
   out["slices"]["p50_us"] = slices.p50_ns / 1e3;
   out["slices"]["p99_us"] = slices.p99_ns / 1e3;
+  const SliceRecorder::Summary kernel = recorder.kernel_slices().summary();
+  if (kernel.requests == 0) return;
+  out["slices"]["kernel_p50_us"] = kernel.p50_ns / 1e3;
+  out["slices"]["kernel_p99_us"] = kernel.p99_ns / 1e3;
 }
 
 void print_rows(std::back_insert_iterator<std::string> out, const LoadReport& report) {
@@ -162,13 +174,13 @@ void print_rows(std::back_insert_iterator<std::string> out, const LoadReport& re
   }
 }
 
-void print_slices(std::back_insert_iterator<std::string> out, const LoadOptions& options,
-                  const SliceRecorder::Summary& slices) {
-  if (slices.slices == 0) return;
+void print_slices(std::back_insert_iterator<std::string> out, std::string_view what,
+                  const LoadOptions& options, const SliceRecorder::Summary& slices) {
+  if (slices.requests == 0) return;
   fmt::format_to(out,
-                 "all small, median of {} slices of {} ms (about {:.0f} requests each): p50 "
+                 "{}, median of {} slices of {} ms (about {:.0f} requests each): p50 "
                  "{:.1f} us, p99 {:.1f} us\n",
-                 slices.slices, options.slice_ms, slices.requests, slices.p50_ns / 1e3,
+                 what, slices.slices, options.slice_ms, slices.requests, slices.p50_ns / 1e3,
                  slices.p99_ns / 1e3);
 }
 
@@ -177,7 +189,8 @@ void print_run(std::back_insert_iterator<std::string> out, const LoadOptions& op
   const Recorder& recorder = *report.recorder;
   const double achieved = per_second(rows_of(recorder).back().stats.received, report.window);
   print_rows(out, report);
-  print_slices(out, options, recorder.slices().summary());
+  print_slices(out, "all small", options, recorder.slices().summary());
+  print_slices(out, "kernel to kernel", options, recorder.kernel_slices().summary());
   if (options.open_loop()) {
     fmt::format_to(out,
                    "offered {:.0f}/s, achieved {:.0f}/s; the client was late by p50 {:.1f} us, "

@@ -24,6 +24,11 @@ void Session::push(const LoadRequest& request, Nanos scheduled) {
     protocol_->encode_set(key, keys_->value(request.key, request.value_bytes), output_);
   }
   requests_.push_back({request, scheduled});
+  ++unsent_;
+}
+
+void Session::note_sending(Nanos now) {
+  for (; unsent_ > 0; --unsent_) requests_[requests_.size() - unsent_].sent = now;
 }
 
 bool Session::receive(std::string_view bytes, std::vector<FinishedRequest>& out) {
@@ -106,6 +111,12 @@ void Session::dropped(std::uint64_t bytes) {
   if (body_left_ == 0) state_ = State::kTrailer;
 }
 
+std::uint64_t Session::droppable_due() const {
+  if (verify_ || state_ != State::kLine || outstanding() == 0) return 0;
+  const LoadRequest& request = requests_[first_].request;
+  return request.op == LoadOp::kGet ? request.value_bytes : 0;
+}
+
 bool Session::take_trailer(std::string_view& bytes, std::vector<FinishedRequest>& out) {
   const std::string_view wanted = protocol_->trailer().substr(trailer_seen_);
   const std::size_t taken = std::min(bytes.size(), wanted.size());
@@ -122,7 +133,8 @@ bool Session::take_trailer(std::string_view& bytes, std::vector<FinishedRequest>
 
 void Session::finish(ReplyStatus status, std::vector<FinishedRequest>& out) {
   const Outstanding& done = requests_[first_];
-  out.push_back({.request = done.request, .status = status, .scheduled = done.scheduled});
+  out.push_back(
+      {.request = done.request, .status = status, .scheduled = done.scheduled, .sent = done.sent});
   ++first_;
   if (first_ == requests_.size()) {
     requests_.clear();

@@ -17,6 +17,7 @@ struct FinishedRequest {
   LoadRequest request;
   ReplyStatus status = ReplyStatus::kHit;
   Nanos scheduled{0};
+  Nanos sent{0};  // when its first bytes were handed to the kernel, as far as note_sending() says
 };
 
 // One connection without its socket: requests go in, bytes to send come out; received bytes go in,
@@ -29,6 +30,8 @@ class Session {
       : protocol_(&protocol), keys_(&keys), verify_(verify) {}
 
   void push(const LoadRequest& request, Nanos scheduled);
+  // The requests pushed since the last call are handed to the kernel at `now`.
+  void note_sending(Nanos now);
   std::size_t outstanding() const { return requests_.size() - first_; }
   OutputBuffer& output() { return output_; }
 
@@ -43,6 +46,9 @@ class Session {
     return state_ == State::kBody && !verify_ ? body_left_ : 0;
   }
   void dropped(std::uint64_t bytes);
+  // The next bytes begin the reply to a request whose value is this long, 0 if it is to be looked
+  // at or there is none.
+  std::uint64_t droppable_due() const;
 
   // The first error reply, empty when there was none.
   const std::string& first_refusal() const { return first_refusal_; }
@@ -52,6 +58,7 @@ class Session {
   struct Outstanding {
     LoadRequest request;
     Nanos scheduled;
+    Nanos sent{0};
   };
 
   bool take_line(std::string_view& bytes, std::vector<FinishedRequest>& out);
@@ -71,6 +78,7 @@ class Session {
   std::string partial_line_;
   std::vector<Outstanding> requests_;
   std::size_t first_ = 0;
+  std::size_t unsent_ = 0;  // requests at the end that note_sending() was not told of
   OutputBuffer output_;
   std::string failure_;
   std::string first_refusal_;

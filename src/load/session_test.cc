@@ -125,6 +125,29 @@ TEST_P(SessionReplies, DropsLargeBodiesUnseen) {
   EXPECT_EQ(done[1].status, ReplyStatus::kHit);
 }
 
+TEST_P(SessionReplies, KnowWhenTheirRequestsLeft) {
+  Session session(protocol_of(GetParam()), kSpace, false);
+  EXPECT_EQ(session.droppable_due(), 0U);
+  session.push(get(1003), Nanos(1));
+  session.note_sending(Nanos(10));
+  session.push(get(4), Nanos(2));
+  session.push(set(1003), Nanos(3));
+  EXPECT_EQ(session.droppable_due(), get(1003).value_bytes);
+  std::vector<FinishedRequest> done;
+  ASSERT_TRUE(session.receive(hit(GetParam(), get(1003)), done));
+  session.note_sending(Nanos(20));
+  ASSERT_TRUE(session.receive(hit(GetParam(), get(4)), done));
+  EXPECT_EQ(session.droppable_due(), 0U) << "a reply without a value";
+  ASSERT_TRUE(session.receive(GetParam() == ProtocolKind::kRedis ? "+OK\r\n" : "STORED\r\n", done));
+  ASSERT_EQ(done.size(), 3U);
+  EXPECT_EQ(done[0].sent, Nanos(10));
+  EXPECT_EQ(done[1].sent, Nanos(20));
+  EXPECT_EQ(done[2].sent, Nanos(20));
+  Session verifying(protocol_of(GetParam()), kSpace, true);
+  verifying.push(get(1003), Nanos(1));
+  EXPECT_EQ(verifying.droppable_due(), 0U);
+}
+
 TEST_P(SessionReplies, NoticesWrongValues) {
   Session session(protocol_of(GetParam()), kSpace, true);
   const LoadRequest request = get(1004);
