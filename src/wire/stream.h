@@ -100,13 +100,14 @@ struct Tx {
     Kind kind;
     Stream* stream;
     std::uint64_t bytes_max;
+    bool more = false;  // of a flush: what follows these bytes is flushed soon
   };
   std::vector<Action> actions;
 
   void attach(Stream& s) { actions.push_back({Action::Kind::kAttach, &s, 0}); }
   void resume(Stream& s) { actions.push_back({Action::Kind::kResume, &s, 0}); }
-  void flush(Stream& s, std::uint64_t bytes_max = ~std::uint64_t{0}) {
-    actions.push_back({Action::Kind::kFlush, &s, bytes_max});
+  void flush(Stream& s, std::uint64_t bytes_max, bool more = false) {
+    actions.push_back({Action::Kind::kFlush, &s, bytes_max, more});
   }
   void detach(Stream& s) { actions.push_back({Action::Kind::kDetach, &s, 0}); }
   void close(Stream& s) { actions.push_back({Action::Kind::kClose, &s, 0}); }

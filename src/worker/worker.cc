@@ -183,7 +183,8 @@ void Worker::run_large_quantum(Connection& connection) {
     // The few bytes behind the value go with its last quantum.
     constexpr std::uint64_t kTailBytesMax = 16;
     const std::uint64_t due = out.bytes_before_large() + config_.quantum_bytes;
-    tx_->flush(connection, out.bytes() <= due + kTailBytesMax ? out.bytes() : due);
+    const bool last = out.bytes() <= due + kTailBytesMax;
+    tx_->flush(connection, last ? out.bytes() : due, !last);
   } else {
     large_rx_ = &connection;
     connection.grant_upload(config_.quantum_bytes);

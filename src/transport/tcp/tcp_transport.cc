@@ -115,7 +115,7 @@ void TcpTransport::send(Tx& tx) {
         if (action.stream->route().readable) ready_.push(*action.stream);
         break;
       case Kind::kFlush:
-        flush(*action.stream, action.bytes_max);
+        flush(*action.stream, action.bytes_max, action.more);
         break;
       case Kind::kDetach:
         detach(*action.stream, false);
@@ -128,7 +128,10 @@ void TcpTransport::send(Tx& tx) {
   tx.clear();
 }
 
-void TcpTransport::flush(Stream& stream, std::uint64_t bytes_max) {
+void TcpTransport::flush(Stream& stream, std::uint64_t bytes_max, bool more) {
+  // MSG_MORE: a quantum seldom ends where a segment does, and the remainder would go out as a
+  // packet of its own.
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
   Stream::Route& route = stream.transport_route();
   while (bytes_max > 0 && route.writable) {
     iovec parts[kIoVectorsMax];
@@ -139,7 +142,7 @@ void TcpTransport::flush(Stream& stream, std::uint64_t bytes_max) {
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = used;
-    const ssize_t taken = ::sendmsg(route.handle, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t taken = ::sendmsg(route.handle, &message, flags);
     if (taken < 0) {
       if (errno == EINTR) continue;
       route.writable = false;

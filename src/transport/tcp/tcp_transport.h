@@ -34,7 +34,7 @@ class TcpTransport {
 
   void poll(Nanos block, Rx& rx);
   void read(Stream& stream, std::uint64_t bytes_max, Rx& rx);
-  void flush(Stream& stream, std::uint64_t bytes_max);
+  void flush(Stream& stream, std::uint64_t bytes_max, bool more);
   void attach(Stream& stream);
   void detach(Stream& stream, bool close);
 
