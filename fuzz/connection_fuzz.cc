@@ -1,8 +1,8 @@
 // The whole connection state machine on workers in virtual time. The input is a program: pieces for
 // several connections, windows that close and open, resets, epochs and changes of plan. Properties:
 // no check trips and no sanitizer reports; the server comes to rest; memory stays under its limit;
-// and the first connection, if nothing but its own bytes happened to it, gets the same replies as
-// from a server that received them whole.
+// and a connection that is alone on its server gets the same replies, however its bytes arrive, its
+// window opens and roles change, as from a server that is undisturbed.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kPeers = 3;
 constexpr std::size_t kInputBytesMax = 4096;
+// Less than what a store of the size used here would evict for.
+constexpr std::size_t kStreamBytesMax = 4 * kMiB;
 // A piece takes the server a round, and those are bounded.
 constexpr std::size_t kPiecesMax = 20'000;
 
@@ -127,13 +129,35 @@ void run_program(std::string_view input) {
   check_limits(server);
 }
 
-// One connection's bytes, whole and in pieces, give the same replies on every policy.
+// A receiver that stops and goes on, cores that change their roles.
+void disturb(FakeServer& server, FakeNetwork::Peer& peer, std::uint8_t action) {
+  const std::uint8_t argument = action / 4;
+  switch (action % 4) {
+    case 0:
+      peer.window_bytes = argument * std::uint64_t{64};
+      break;
+    case 1:
+      publish_roles(server, argument);
+      break;
+    case 2:
+      for (int i = 0; i < argument; ++i) server.step_all();
+      break;
+    case 3:
+      server.step(CoreId{static_cast<std::uint16_t>(argument % server.plan().core_count())});
+      break;
+  }
+}
+
+// One connection's bytes give the same replies whole and undisturbed as in pieces and disturbed, on
+// every policy.
 void compare_pieces(std::string_view input) {
   Program program(input);
   const FakeServer::Options options = options_for(program.byte());
   const std::size_t piece_wanted = 1 + program.byte() % 64;
+  const std::string_view disturbances = program.take(program.byte() % 32);
   std::string stream;
   append_expanded(stream, program.take(kInputBytesMax));
+  if (stream.size() > kStreamBytesMax) return;
   if (stream.find("stats") != std::string::npos || stream.find("gets") != std::string::npos) return;
   FakeServer whole(options);
   FakeServer pieces(options);
@@ -142,6 +166,8 @@ void compare_pieces(std::string_view input) {
   one.to_server = other.to_server = stream;
   other.segment_bytes = std::max(piece_wanted, stream.size() / kPiecesMax);
   CHECK(whole.run());
+  for (const char action : disturbances) disturb(pieces, other, static_cast<std::uint8_t>(action));
+  other.window_bytes = ~std::uint64_t{0};
   CHECK(pieces.run());
   CHECK(one.from_server == other.from_server);
   CHECK(one.closed_by_server == other.closed_by_server);

@@ -49,10 +49,10 @@ std::string errno_text() {
 Server::Server(const ServerOptions& options)
     : options_(with_defaults(options)),
       policy_(make_policy(options.sharding)),
+      registry_(options.connections_max),
       mesh_(options.threads),
       plans_(Planner::initial(controller_options(options)), options.threads),
-      planner_(controller_options(options), plans_, options.threads),
-      registry_(options.connections_max) {}
+      planner_(controller_options(options), plans_, options.threads) {}
 
 Server::~Server() {
   housekeeper_ = std::jthread();
@@ -93,9 +93,8 @@ std::expected<void, std::string> Server::build_workers() {
     WorkerConfig config;
     config.self = CoreId{i};
     config.quantum_bytes = options_.quantum_bytes;
-    config.item_bytes_max = options_.item_bytes_max;
     config.burst_requests = options_.burst_requests;
-    config.idle_timeout_s = static_cast<UnixSeconds>(options_.idle_timeout.count());
+    config.idle_timeout = options_.idle_timeout;
     config.cas_enabled = options_.cas;
     config.shutdown_enabled = options_.shutdown_command;
     config.version_reply = kVersionReply;

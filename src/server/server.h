@@ -48,10 +48,10 @@ class Server {
   SteadyClock clock_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;
+  ConnectionRegistry registry_;  // before what holds connections
   Mesh mesh_;
   PlanBoard plans_;
   Planner planner_;
-  ConnectionRegistry registry_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
   std::unique_ptr<StatsReport> report_;
   std::unique_ptr<Acceptor> acceptor_;

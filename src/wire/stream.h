@@ -43,7 +43,9 @@ class Stream {
   virtual void detached() = 0;
 
   const Route& route() const { return route_; }
-  Route& transport_route() { return route_; }  // for transports only
+  // For transports only. Of a stream that is attached to none only the handle says anything.
+  Route& transport_route() { return route_; }
+  void reset_route() { route_ = Route{.handle = route_.handle}; }
 
  protected:
   Route route_;

@@ -84,9 +84,9 @@ void Worker::arith(Pending& pending) {
   if (command.noreply) return;
   Connection& connection = *pending.connection;
   if (value) {
+    static_assert(kNumberReplyBytesMax <= Connection::kReplyRoomBytes);
     char* const to = connection.reserve_reply(kNumberReplyBytesMax);
-    if (to != nullptr) connection.wrote_reply(write_number_reply(to, *value));
-    return;
+    return connection.wrote_reply(write_number_reply(to, *value));
   }
   switch (value.error()) {
     case ArithError::kNotFound:

@@ -10,6 +10,15 @@
 
 namespace minos {
 
+namespace {
+
+constexpr std::string_view kTail = "\r\n";
+constexpr std::string_view kTailWithEnd = "\r\nEND\r\n";
+static_assert(kValueHeaderBytesMax + kInlineValueBytesMax + kTailWithEnd.size() <=
+              BufferPool::kBufferBytes);
+
+}  // namespace
+
 Placement Worker::place(RequestKind kind, std::uint64_t key_hash, std::uint64_t value_bytes) const {
   // Moving a connection costs more than sending what is stored inline.
   if (value_bytes <= kInlineValueBytesMax) return Placement();
@@ -24,6 +33,13 @@ void Worker::retrieve(Pending& pending) {
       touches ? core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s),
                             now_)
               : core_.find(command.key, pending.key_hash, now_);
+  char* room = nullptr;
+  if (item) {
+    const std::uint64_t body_bytes =
+        item->large == nullptr ? item->value_bytes + kTailWithEnd.size() : 0;
+    room = connection.reserve_reply(kValueHeaderBytesMax + body_bytes);
+    if (room == nullptr) return put_back_starving(pending);
+  }
   if (touches) {
     stats_.add(Counter::kCmdTouch);
     stats_.add(item ? Counter::kTouchHits : Counter::kTouchMisses);
@@ -37,9 +53,9 @@ void Worker::retrieve(Pending& pending) {
   }
   stats_.sizes.record(item->value_bytes);
   if (item->large == nullptr) {
-    send_inline(pending, *item);
+    send_inline(pending, *item, room);
   } else {
-    send_large(pending, *item);
+    send_large(pending, *item, room);
   }
 }
 
@@ -51,38 +67,32 @@ std::size_t Worker::write_header(const TextCommand& command, const ItemRef& item
   return write_value_header(to, command.key, item.meta.flags, item.value_bytes, cas);
 }
 
-void Worker::send_inline(Pending& pending, const ItemRef& item) {
+void Worker::send_inline(Pending& pending, const ItemRef& item, char* room) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
   note_served(connection, item.value_bytes);
-  static_assert(kValueHeaderBytesMax + kInlineValueBytesMax + 7 <= BufferPool::kBufferBytes);
-  char* const start = connection.reserve_reply(kValueHeaderBytesMax + item.value_bytes + 7);
-  if (start == nullptr) return;
-  char* to = start + write_header(command, item, start);
+  char* to = room + write_header(command, item, room);
   std::memcpy(to, item.inline_value.data(), item.inline_value.size());
   to += item.inline_value.size();
-  constexpr std::string_view kTail = "\r\nEND\r\n";
-  const std::size_t tail_bytes = command.last_key ? kTail.size() : 2;
-  std::memcpy(to, kTail.data(), tail_bytes);
-  connection.wrote_reply(static_cast<std::size_t>(to - start) + tail_bytes);
+  const std::string_view tail = command.last_key ? kTailWithEnd : kTail;
+  std::memcpy(to, tail.data(), tail.size());
+  connection.wrote_reply(static_cast<std::size_t>(to - room) + tail.size());
 }
 
-void Worker::send_large(Pending& pending, const ItemRef& item) {
+void Worker::send_large(Pending& pending, const ItemRef& item, char* room) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
   const Placement placement = place(RequestKind::kRead, pending.key_hash, item.value_bytes);
-  char* const header = connection.reserve_reply(kValueHeaderBytesMax);
-  if (header == nullptr) return;
-  connection.wrote_reply(write_header(command, item, header));
-  const std::string_view tail = command.last_key ? "\r\nEND\r\n" : "\r\n";
+  connection.wrote_reply(write_header(command, item, room));
+  const std::string_view tail = command.last_key ? kTailWithEnd : kTail;
   if (placement.where == Placement::Where::kRunNow) {
     note_served(connection, item.value_bytes);
     connection.output().append_value(core_.pin(item));
-    connection.reply(tail);
+    connection.output().append_static(tail);
     return;
   }
   connection.output().append_large(core_.pin(item));
-  connection.reply(tail);
+  connection.output().append_static(tail);
   place_large(connection, item.value_bytes);
   if (placement.where == Placement::Where::kHandOff) {
     hand_off(connection, placement.core);

@@ -77,8 +77,7 @@ bool Worker::try_again_later(Pending& pending, StoreStatus status) {
     return false;
   }
   stats_.add(Counter::kMemoryWaits);
-  connection.consume_to(pending.input_at);
-  connection.cut = true;
+  put_back(pending);
   return true;
 }
 

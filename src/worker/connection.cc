@@ -99,14 +99,16 @@ bool Connection::large_ready() const {
          route_.readable;
 }
 
+bool Connection::has_reply_room() {
+  return out_.reserve(kReplyRoomBytes, worker->buffers()) != nullptr;
+}
+
 void Connection::reply(std::string_view bytes) {
   if (!out_.append(bytes, worker->buffers())) begin_closing();
 }
 
 char* Connection::reserve_reply(std::size_t bytes) {
-  char* to = out_.reserve(bytes, worker->buffers());
-  if (to == nullptr) begin_closing();
-  return to;
+  return out_.reserve(bytes, worker->buffers());
 }
 
 void Connection::begin_upload(std::unique_ptr<Upload> upload) {

@@ -31,6 +31,7 @@ struct AllTag {};
 struct RunTag {};
 struct DirtyTag {};
 struct LargeTag {};
+struct StarvedTag {};
 
 // One client connection: what was received and not yet executed, what is to be sent, and where in
 // the protocol it stands. Owned by one worker at a time; moves between workers whole, through
@@ -44,7 +45,8 @@ class Connection final : public Stream,
                          public ListHook<AllTag>,
                          public ListHook<RunTag>,
                          public ListHook<DirtyTag>,
-                         public ListHook<LargeTag> {
+                         public ListHook<LargeTag>,
+                         public ListHook<StarvedTag> {
  public:
   enum class Phase : std::uint8_t {
     kCommand,  // the next bytes are a command line (or an inline body after it)
@@ -85,8 +87,13 @@ class Connection final : public Stream,
   bool large_ready() const;
   bool large_pending() const { return out_.has_large() || (upload_ && upload_->large); }
 
-  // Replies. A connection that finds no buffer for a reply is broken: it closes.
+  // Makes sure of a buffer for kReplyRoomBytes of replies; false when there is none now.
+  static constexpr std::size_t kReplyRoomBytes = 512;
+  bool has_reply_room();
+  // Replies. One that is longer than the room and finds no buffer cannot be completed: the
+  // connection closes.
   void reply(std::string_view bytes);
+  // nullptr when there is no buffer.
   char* reserve_reply(std::size_t bytes);
   void wrote_reply(std::size_t bytes) { out_.wrote(bytes); }
   OutputQueue& output() { return out_; }
@@ -103,15 +110,16 @@ class Connection final : public Stream,
   Phase phase() const { return phase_; }
   TextParser parser;
 
-  Worker* worker = nullptr;     // the owner; null while on a ring
-  UnixSeconds last_active = 0;  // when bytes last moved, either way
-  CoreId home;                  // where it belongs when no large value keeps it elsewhere
-  CoreId moving_to;             // after detached(), when moving
+  Worker* worker = nullptr;  // the owner; null while on a ring
+  Nanos last_active{0};      // when bytes last moved, either way
+  CoreId home;               // where it belongs when no large value keeps it elsewhere
+  CoreId moving_to;          // after detached(), when moving
   bool moving = false;
   bool closing_now = false;  // Tx::close was asked
   bool peer_done = false;    // end of stream was received
   bool errand = false;       // moved to have its next command executed away from home
   bool cut = false;          // commands of this burst were put back
+  bool starving = false;     // for want of a buffer
   Nanos memory_wanted{0};    // since when a write waits for freed memory; 0: none does
   Nanos ready_at{0};         // when its oldest unserved input was noticed
   Nanos large_placed{0};     // when the large value under way was given to this core

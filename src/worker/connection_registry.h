@@ -32,7 +32,9 @@ class ConnectionRegistry {
   // By the connection's owner only.
   void note_command(int slot, UnixSeconds now) {
     // Relaxed: a time stamp that orders nothing.
-    slots_[static_cast<std::size_t>(slot)].last_command.store(now, std::memory_order_relaxed);
+    // Stored once a second only, as slots of different owners share cache lines.
+    std::atomic<UnixSeconds>& last = slots_[static_cast<std::size_t>(slot)].last_command;
+    if (last.load(std::memory_order_relaxed) != now) last.store(now, std::memory_order_relaxed);
   }
 
   void for_each(const std::function<void(const Entry&)>& visit) const;

@@ -61,6 +61,13 @@ OutputQueue::Entry& OutputQueue::new_entry() {
   return entries_.emplace_back();
 }
 
+void OutputQueue::append_static(std::string_view bytes) {
+  Entry& entry = new_entry();
+  entry.text = bytes.data();
+  entry.end = static_cast<std::uint32_t>(bytes.size());
+  bytes_ += bytes.size();
+}
+
 void OutputQueue::append_pinned(PinnedValue value, bool large) {
   Entry& entry = new_entry();
   entry.cursor = value.begin();
@@ -76,8 +83,9 @@ std::size_t OutputQueue::gather(std::uint64_t bytes_max, std::span<iovec> out) c
     const Entry& entry = entries_[i];
     const std::uint64_t bytes = std::min(bytes_max, entry.left());
     if (bytes == 0) continue;
-    if (entry.buffer != nullptr) {
-      out[used++] = {entry.buffer + entry.begin, bytes};
+    if (!entry.value) {
+      const char* from = entry.buffer != nullptr ? entry.buffer : entry.text;
+      out[used++] = {const_cast<char*>(from) + entry.begin, bytes};
     } else {
       used += entry.value.gather(entry.cursor, bytes, out.subspan(used));
       if (used == out.size()) break;
@@ -93,10 +101,10 @@ void OutputQueue::sent(std::uint64_t bytes, BufferPool& pool) {
   while (bytes > 0) {
     Entry& entry = entries_[head_];
     const std::uint64_t n = std::min(bytes, entry.left());
-    if (entry.buffer != nullptr) {
-      entry.begin += static_cast<std::uint32_t>(n);
-    } else {
+    if (entry.value) {
       entry.value.advance(entry.cursor, n);
+    } else {
+      entry.begin += static_cast<std::uint32_t>(n);
     }
     bytes -= n;
     if (entry.left() == 0) drop_front(pool);

@@ -37,6 +37,8 @@ class OutputQueue {
   void append_large(PinnedValue value) { append_pinned(std::move(value), true); }
   // A value that is stored in chunks but is sent at once.
   void append_value(PinnedValue value) { append_pinned(std::move(value), false); }
+  // Bytes that live as long as the program.
+  void append_static(std::string_view bytes);
 
   std::size_t gather(std::uint64_t bytes_max, std::span<iovec> out) const;
   void sent(std::uint64_t bytes, BufferPool& pool);
@@ -44,7 +46,8 @@ class OutputQueue {
 
  private:
   struct Entry {
-    char* buffer = nullptr;  // of the pool; nullptr: the pinned value
+    char* buffer = nullptr;  // of the pool; nullptr: the text, or without one the pinned value
+    const char* text = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
     bool large = false;
@@ -52,7 +55,7 @@ class OutputQueue {
     LargeCursor cursor;
 
     std::uint64_t left() const {
-      return buffer != nullptr ? end - begin : value.value_bytes() - cursor.value_offset;
+      return value ? value.value_bytes() - cursor.value_offset : end - begin;
     }
   };
 

@@ -32,13 +32,13 @@ Worker::Worker(const WorkerConfig& config, const WorkerShared& shared, WorkerSta
 }
 
 Worker::~Worker() {
+  // What is on its way from here or to here ends here: its buffers go to this worker's pool.
+  while (auto message = mesh_.try_pop(config_.self)) outbox_.push_back(std::move(message));
+  for (const auto& connection : outbox_) connection->worker = this;
   outbox_.clear();
   while (!all_.empty()) {
     Connection& connection = all_.front();
-    run_queue_.remove(connection);
-    dirty_.remove(connection);
-    large_queue_.remove(connection);
-    all_.remove(connection);
+    leave_lists(connection);
     delete &connection;
   }
   core_.offline();
@@ -51,7 +51,8 @@ RxPlan Worker::rx_plan() const {
   RxPlan plan;
   plan.streams_max = config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
-  if (!busy && config_.idle_timeout_s != 0 && !all_.empty()) plan.block = std::chrono::seconds(1);
+  if (!busy && config_.idle_timeout != Nanos(0) && !all_.empty()) plan.block = kIdleCheckEvery;
+  if (!busy && !starved_.empty()) plan.block = kStarvedWait;
   plan.large = large_rx_;
   plan.large_bytes = plan.large == nullptr ? 0 : config_.quantum_bytes;
   return plan;
@@ -62,11 +63,13 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   tx.clear();
   tx_ = &tx;
   report_ = StepReport();
+  if (large_rx_ != nullptr) large_rx_->grant_upload(0);
   large_rx_ = nullptr;
   core_.quiesce();
   take_events(rx);
   adopt_plan();
   take_hand_offs();
+  feed_starved();
   run_burst();
   give_away();
   close_idle();
@@ -110,7 +113,7 @@ void Worker::take_events(const Rx& rx) {
     Connection& connection = static_cast<Connection&>(*event.stream);
     DCHECK(!connection.moving);  // its transport let go of it at the end of the step that said so
     if (connection.closing_now) continue;
-    connection.last_active = now_.unix_s;
+    connection.last_active = now_.mono;
     if ((event.flags & RxEvent::kBroken) != 0) {
       close(connection);
       continue;
@@ -126,8 +129,7 @@ void Worker::take_events(const Rx& rx) {
     queue_large(connection);
     const bool denied = (event.flags & RxEvent::kPending) != 0 && connection.wants_input();
     if (denied && !connection.large_ready()) {
-      stats_.add(Counter::kBufferDenied);
-      run_queue_.push_back(connection);
+      starve(connection);
     }
   }
 }
@@ -136,8 +138,9 @@ void Worker::take_events(const Rx& rx) {
 void Worker::respond(const Connection* granted) {
   while (!dirty_.empty()) {
     Connection& connection = dirty_.pop_front();
-    if (&connection == granted || !connection.route().writable) continue;  // kWritable comes
+    if (!connection.route().writable) continue;  // kWritable comes
     OutputQueue& out = connection.output();
+    if (&connection == granted && out.has_large()) continue;
     const std::uint64_t bytes = out.has_large() ? out.bytes_before_large() : out.bytes();
     if (bytes != 0) tx_->flush(connection, bytes);
   }
@@ -195,7 +198,7 @@ void Worker::run_large_quantum(Connection& connection) {
 
 void Worker::note_sent(Connection& connection, std::uint64_t bytes, bool large_done) {
   stats_.add(Counter::kBytesWritten, bytes);
-  connection.last_active = now_.unix_s;
+  connection.last_active = now_.mono;
   if (large_done) {
     large_queue_.remove(connection);
     finish_large(connection);
@@ -204,8 +207,8 @@ void Worker::note_sent(Connection& connection, std::uint64_t bytes, bool large_d
   if (large_done && !drained) dirty_.push_back(connection);
   if (!drained && !large_done) return;
   const bool due = connection.has_input() || connection.peer_done ||
-                   connection.phase() == Connection::Phase::kClosing ||
-                   connection.home != config_.self || large_done;
+                   connection.phase() == Connection::Phase::kClosing || !belongs_here(connection) ||
+                   large_done;
   if (due && !connection.moving && !connection.closing_now) run_queue_.push_back(connection);
 }
 

@@ -24,13 +24,15 @@
 
 namespace minos {
 
+inline constexpr Nanos kIdleCheckEvery = std::chrono::seconds(1);
+// Connections that found no buffer try again so much later.
+inline constexpr Nanos kStarvedWait = millis(1);
+
 struct WorkerConfig {
   CoreId self;
   std::uint64_t quantum_bytes = 0;
-  std::uint64_t item_bytes_max = kItemBytesDefault;
   std::uint32_t burst_requests = kBurstRequestsMax;
-  UnixSeconds idle_timeout_s =
-      0;  // close a connection on which nothing moved for so long; 0: never
+  Nanos idle_timeout{0};  // close a connection on which nothing moved for so long; 0: never
   bool cas_enabled = true;
   bool shutdown_enabled = false;
   std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
@@ -104,6 +106,7 @@ class Worker {
   struct Pending {
     Connection* connection;
     TextParse parse;
+    TextParser parser_before;
     TextParser parser_after;
     std::size_t input_at;            // where it starts
     std::size_t input_after;         // where the next one does
@@ -135,18 +138,19 @@ class Worker {
   // run_burst.
   bool parse_connection(Connection& connection);
   Parsed parse_one(Connection& connection, std::size_t& from, TextParser& parser);
-  bool advance_body(Connection& connection);
   void execute_pending();
   bool moves_before(const Pending& pending);
   void settle(Connection& connection, bool exhausted);
+  void put_back(const Pending& pending);
+  void put_back_starving(const Pending& pending);
   void offer_to_idle();
 
   // Commands; commands_*.cc.
   void execute(Pending& pending);
   void execute_error(Pending& pending);
   void retrieve(Pending& pending);
-  void send_inline(Pending& pending, const ItemRef& item);
-  void send_large(Pending& pending, const ItemRef& item);
+  void send_inline(Pending& pending, const ItemRef& item, char* room);
+  void send_large(Pending& pending, const ItemRef& item, char* room);
   std::size_t write_header(const TextCommand& command, const ItemRef& item, char* to) const;
   void store_inline(Pending& pending);
   void store_large(Pending& pending);
@@ -164,6 +168,10 @@ class Worker {
 
   // Connections.
   void own(std::unique_ptr<Connection> connection);
+  void leave_lists(Connection& connection);
+  bool belongs_here(const Connection& connection) const;
+  void starve(Connection& connection);
+  void feed_starved();
   void hand_off(Connection& connection, CoreId to);
   void queue_large(Connection& connection);
   void push_outbox();
@@ -200,7 +208,8 @@ class Worker {
   std::uint32_t maintain_due_ = 0;
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
   std::size_t idle_left_ = 0;       // connections to look at since the last tick of idle_checked_
-  UnixSeconds idle_checked_ = 0;
+  Nanos idle_checked_{0};
+  Nanos starved_until_{0};  // when those of starved_ try again
   bool asleep_ = false;
   std::uint16_t next_small_core_ = 0;
 
@@ -208,6 +217,7 @@ class Worker {
   IntrusiveList<Connection, RunTag> run_queue_;      // may have commands to execute
   IntrusiveList<Connection, DirtyTag> dirty_;        // have replies to send
   IntrusiveList<Connection, LargeTag> large_queue_;  // can use a quantum now
+  IntrusiveList<Connection, StarvedTag> starved_;    // found no buffer
   std::vector<std::unique_ptr<Connection>> outbox_;  // their ring was full
   Connection* large_rx_ = nullptr;                   // granted a receiving quantum
 

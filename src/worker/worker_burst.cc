@@ -58,9 +58,16 @@ void Worker::run_burst() {
 // Adds the connection's next commands to the burst; true when its input holds no further whole one.
 bool Worker::parse_connection(Connection& connection) {
   if (connection.phase() == Connection::Phase::kClosing || !connection.runnable()) return false;
-  if (connection.phase() != Connection::Phase::kCommand && !advance_body(connection)) return true;
-  if (connection.home != config_.self && !connection.errand)
-    return false;  // settle() sends it home
+  if (connection.phase() != Connection::Phase::kCommand) {
+    const bool upload = connection.phase() == Connection::Phase::kUpload;
+    if (!connection.advance_body()) return true;
+    if (upload && !connection.has_reply_room()) {
+      connection.starving = true;
+      return false;
+    }
+    if (upload) finish_upload(connection);
+  }
+  if (!belongs_here(connection) && !connection.errand) return false;  // settle() sends it home
   std::size_t from = connection.input_begin();
   TextParser parser = connection.parser;
   while (pending_.size() < config_.burst_requests) {
@@ -82,7 +89,7 @@ Worker::Parsed Worker::parse_one(Connection& connection, std::size_t& from, Text
   TextParser next = parser;
   const TextParse parse = next.parse(input);
   if (parse.kind == TextParse::Kind::kNeedMore) return Parsed::kNeedMore;
-  Pending pending{&connection, parse, next, from, from + parse.consumed, {}, {}, 0};
+  Pending pending{&connection, parse, parser, next, from, from + parse.consumed, {}, {}, 0};
   bool last = parse.kind == TextParse::Kind::kError &&
               (parse.error.swallow_bytes != 0 || parse.error.close);
   if (parse.kind == TextParse::Kind::kCommand) {
@@ -109,14 +116,6 @@ Worker::Parsed Worker::parse_one(Connection& connection, std::size_t& from, Text
   return last ? Parsed::kLast : Parsed::kOne;
 }
 
-// True when the body came to its end and the next command may be parsed.
-bool Worker::advance_body(Connection& connection) {
-  const bool upload = connection.phase() == Connection::Phase::kUpload;
-  if (!connection.advance_body()) return false;
-  if (upload) finish_upload(connection);
-  return true;
-}
-
 void Worker::execute_pending() {
   if (pending_.empty()) return;
   if (pending_.size() > 1) {
@@ -134,6 +133,10 @@ void Worker::execute_pending() {
       continue;
     }
     if (moves_before(pending)) continue;
+    if (!connection.has_reply_room()) {
+      put_back_starving(pending);
+      continue;
+    }
     connection.consume_to(pending.input_after);
     connection.parser = pending.parser_after;
     connection.errand = false;
@@ -143,6 +146,7 @@ void Worker::execute_pending() {
     } else {
       execute(pending);
     }
+    if (connection.cut) continue;
     if (!connection.output().empty() && !connection.moving) dirty_.push_back(connection);
     ++report_.requests;
   }
@@ -152,6 +156,19 @@ void Worker::execute_pending() {
   for (std::size_t i = 0; i < kReportClasses; ++i) {
     if (served_[i] != 0) stats_.service_ns[i].record(static_cast<std::uint64_t>(each), served_[i]);
   }
+}
+
+// The command, and what follows it on its connection, is parsed and executed again in a later step.
+void Worker::put_back(const Pending& pending) {
+  pending.connection->consume_to(pending.input_at);
+  pending.connection->parser = pending.parser_before;
+  pending.connection->cut = true;
+}
+
+// For want of a buffer to reply into.
+void Worker::put_back_starving(const Pending& pending) {
+  put_back(pending);
+  pending.connection->starving = true;
 }
 
 // A large value that another core shall receive: the connection moves with its command unread.

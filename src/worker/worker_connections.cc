@@ -19,15 +19,43 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   Connection& connection = *owned.release();
   connection.worker = this;
   connection.moving = false;
-  connection.last_active = now_.unix_s;
+  connection.last_active = now_.mono;
   all_.push_back(connection);
   stats_.add(Counter::kHandOffsIn);
   tx_->attach(connection);
   if (connection.large_pending()) {
     connection.large_placed = now_.mono;
     queue_large(connection);
+    if (connection.moving) return;
   }
+  if (!connection.output().empty()) dirty_.push_back(connection);
   if (connection.has_input() || connection.peer_done) run_queue_.push_back(connection);
+}
+
+void Worker::leave_lists(Connection& connection) {
+  all_.remove(connection);
+  run_queue_.remove(connection);
+  dirty_.remove(connection);
+  large_queue_.remove(connection);
+  starved_.remove(connection);
+  if (large_rx_ == &connection) large_rx_ = nullptr;
+}
+
+// May this core execute the connection's commands, or is it only here for a large value?
+bool Worker::belongs_here(const Connection& connection) const {
+  return connection.home == config_.self && policy_.serves_small(config_.self, *plan_);
+}
+
+// Puts the connection aside until buffers may have become free.
+void Worker::starve(Connection& connection) {
+  stats_.add(Counter::kBufferDenied);
+  if (starved_.empty()) starved_until_ = now_.mono + kStarvedWait;
+  starved_.push_back(connection);
+}
+
+void Worker::feed_starved() {
+  if (starved_.empty() || now_.mono < starved_until_) return;
+  while (!starved_.empty()) run_queue_.push_back(starved_.pop_front());
 }
 
 // Large work that can go on, if there is any: here, or on the core that the plan in force gives it
@@ -49,10 +77,9 @@ void Worker::queue_large(Connection& connection) {
 // a large value is flushed first, since it need not wait for the move.
 void Worker::hand_off(Connection& connection, CoreId to) {
   DCHECK(to != config_.self);
-  run_queue_.remove(connection);
-  dirty_.remove(connection);
-  large_queue_.remove(connection);
-  if (large_rx_ == &connection) large_rx_ = nullptr;
+  leave_lists(connection);
+  all_.push_back(connection);
+  connection.grant_upload(0);
   connection.moving = true;
   connection.moving_to = to;
   const std::uint64_t before = connection.output().bytes_before_large();
@@ -61,10 +88,7 @@ void Worker::hand_off(Connection& connection, CoreId to) {
 }
 
 void Worker::connection_detached(Connection& connection) {
-  all_.remove(connection);
-  run_queue_.remove(connection);
-  dirty_.remove(connection);
-  large_queue_.remove(connection);
+  leave_lists(connection);
   mesh_.note_gone(config_.self);
   if (connection.closing_now) {
     delete &connection;
@@ -93,10 +117,8 @@ void Worker::push_outbox() {
 }
 
 void Worker::close(Connection& connection) {
-  run_queue_.remove(connection);
-  dirty_.remove(connection);
-  large_queue_.remove(connection);
-  if (large_rx_ == &connection) large_rx_ = nullptr;
+  leave_lists(connection);
+  all_.push_back(connection);
   connection.closing_now = true;
   tx_->close(connection);
 }
@@ -133,9 +155,9 @@ void Worker::give_away() {
 
 // Once a second, a few connections a step.
 void Worker::close_idle() {
-  if (config_.idle_timeout_s == 0) return;
-  if (now_.unix_s != idle_checked_) {
-    idle_checked_ = now_.unix_s;
+  if (config_.idle_timeout == Nanos(0)) return;
+  if (now_.mono - idle_checked_ >= kIdleCheckEvery) {
+    idle_checked_ = now_.mono;
     idle_left_ = all_.size();
   }
   for (std::size_t i = 0; i < kMigrationsPerStep && idle_left_ != 0; ++i) {
@@ -144,7 +166,7 @@ void Worker::close_idle() {
     Connection& connection = all_.pop_front();
     all_.push_back(connection);
     if (connection.moving || connection.closing_now) continue;
-    if (now_.unix_s - connection.last_active < config_.idle_timeout_s) continue;
+    if (now_.mono - connection.last_active < config_.idle_timeout) continue;
     stats_.add(Counter::kIdleClosed);
     close(connection);
   }
@@ -176,19 +198,23 @@ void Worker::settle(Connection& connection, bool exhausted) {
   if (connection.moving || connection.closing_now) return;
   connection.compact_input();
   const bool drained = connection.output().empty();
+  if (drained) connection.output().clear(buffers_);  // room that no reply was put into
   if (connection.peer_done && exhausted) connection.begin_closing();
   if (connection.phase() == Connection::Phase::kClosing) {
     if (drained) close(connection);
     return;
   }
-  const bool away = connection.home != config_.self || !policy_.serves_small(config_.self, *plan_);
-  if (away && drained && !connection.errand && connection.phase() == Connection::Phase::kCommand) {
+  const bool away = !belongs_here(connection) && !connection.errand &&
+                    connection.phase() == Connection::Phase::kCommand;
+  if (away && drained) {
     go_home(connection);
     if (connection.moving) return;
   }
   if (exhausted) {
     connection.ready_at = Nanos(0);
-  } else if (connection.runnable()) {
+  } else if (std::exchange(connection.starving, false)) {
+    starve(connection);
+  } else if (connection.runnable() && !away) {  // away: note_sent() sends it home
     run_queue_.push_back(connection);
   }
   queue_large(connection);

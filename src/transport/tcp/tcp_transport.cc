@@ -158,7 +158,6 @@ void TcpTransport::flush(Stream& stream, std::uint64_t bytes_max, bool more) {
 
 void TcpTransport::attach(Stream& stream) {
   Stream::Route& route = stream.transport_route();
-  route = Stream::Route{.handle = route.handle};
   epoll_event wanted{};
   wanted.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   wanted.data.ptr = &stream;
@@ -177,6 +176,8 @@ void TcpTransport::detach(Stream& stream, bool close) {
     ::close(route.handle);
     route.handle = -1;
   }
+  // The next transport finds out anew what is ready.
+  stream.reset_route();
   stream.detached();
 }
 

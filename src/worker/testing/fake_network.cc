@@ -83,7 +83,6 @@ void FakeNetwork::send(Tx& tx) {
     Peer& peer = peer_of(stream);
     switch (action.kind) {
       case Kind::kAttach:
-        stream.transport_route() = Stream::Route{.handle = stream.route().handle};
         peer.stream = &stream;
         peer.owner = this;
         break;
@@ -99,6 +98,7 @@ void FakeNetwork::send(Tx& tx) {
         ready_.remove(stream);
         peer.owner = nullptr;
         peer.stream = nullptr;
+        stream.reset_route();
         stream.detached();
         break;
     }

@@ -1,5 +1,6 @@
 #include "worker/testing/fake_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -62,7 +63,6 @@ FakeServer::FakeServer(const Options& options)
     WorkerConfig config;
     config.self = CoreId{i};
     config.quantum_bytes = options.quantum_bytes;
-    config.item_bytes_max = options.item_bytes_max;
     config.shutdown_enabled = options.shutdown_enabled;
     config.version_reply = "VERSION 1.6.27-minos\r\n";
     stats_.push_back(std::make_unique<WorkerStats>());
@@ -113,15 +113,20 @@ bool FakeServer::run() {
   constexpr int kRoundsMax = 200'000;
   for (int round = 0; round < kRoundsMax; ++round) {
     bool busy = false;
+    Nanos wait{-1};
     for (std::uint16_t i = 0; i < options_.workers; ++i) {
       const CoreId core{i};
       const RxPlan plan = workers_[i]->rx_plan();
       const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core);
+      if (plan.block > Nanos(0)) wait = wait < Nanos(0) ? plan.block : std::min(wait, plan.block);
       if (!due) continue;
       busy = true;
       step(core);
     }
-    if (!busy) return true;
+    if (busy) continue;
+    if (wait < Nanos(0)) return true;
+    advance(wait);
+    step_all();
   }
   return false;
 }

@@ -29,7 +29,8 @@ class FakeServer {
 
   // A new connection, given to worker `home`; the peer stays valid for the server's life.
   FakeNetwork::Peer& connect(CoreId home = {});
-  // Steps every worker in turn until none has anything to do; false if that takes too long.
+  // Steps every worker in turn, and lets time pass where one waits for it, until none has anything
+  // to do; false if that takes too long.
   bool run();
   // One step of every worker.
   void step_all();
