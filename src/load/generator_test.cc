@@ -212,6 +212,10 @@ TEST(Generator, ReportsAServerThatCloses) {
       if (::read(fd, byte, sizeof(byte)) <= 0) return;
       send_all(fd, "END\r\n");
     }
+    // A close with unread requests would reset the connection instead.
+    ::shutdown(fd, SHUT_WR);
+    while (::read(fd, byte, sizeof(byte)) > 0) {
+    }
   });
   LoadOptions options = short_load(server);
   options.closed = true;
