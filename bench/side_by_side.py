@@ -209,7 +209,9 @@ def open_loops(client, servers, plan, rate, progress):
                     "--no-preload",
                     f"--connections={plan.connections}",
                     "--warmup=0.2",
-                    f"--duration={plan.slice_s}",
+                    f"--duration={plan.open_s}",
+                    f"--slice-ms={plan.slice_ms}",
+                    "--kernel-times",
                     *options,
                 )
                 slices.append({"workload": name, "round": round_number, **report})
@@ -268,8 +270,9 @@ def parse_arguments():
     add("--out", help="Markdown file [standard output]")
     add("--json", help="file for every slice's whole report")
     plan = parser.parse_args()
-    plan.closed_rounds, plan.open_rounds = (2, 2) if plan.quick else (4, 5)
+    plan.closed_rounds, plan.open_rounds = (2, 3) if plan.quick else (4, 9)
     plan.slice_s, plan.peak_s = (0.7, 0.5) if plan.quick else (2.5, 1)
+    plan.open_s, plan.slice_ms = (0.7, 10) if plan.quick else (1.5, 10)
     if not 0 < plan.load_share <= 1:
         parser.error(f"--load-share={plan.load_share} is out of range: above 0 to 1")
     if plan.rate is not None and plan.rate < 1:
