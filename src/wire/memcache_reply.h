@@ -20,7 +20,6 @@ inline constexpr std::string_view kDeleted = "DELETED\r\n";
 inline constexpr std::string_view kTouched = "TOUCHED\r\n";
 inline constexpr std::string_view kOk = "OK\r\n";
 inline constexpr std::string_view kEnd = "END\r\n";
-inline constexpr std::string_view kReset = "RESET\r\n";
 inline constexpr std::string_view kLineEnd = "\r\n";  // after a value
 
 inline constexpr std::string_view kError = "ERROR\r\n";
@@ -37,8 +36,6 @@ inline constexpr std::string_view kShutdownOff = "ERROR: shutdown not enabled\r\
 inline constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache\r\n";
 inline constexpr std::string_view kOutOfMemory = "SERVER_ERROR out of memory storing object\r\n";
 inline constexpr std::string_view kOutOfMemoryIncr = "SERVER_ERROR out of memory in incr\r\n";
-inline constexpr std::string_view kOutOfMemoryReading =
-    "SERVER_ERROR out of memory writing get response\r\n";
 inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
 
 }  // namespace text_reply

@@ -225,10 +225,18 @@ constexpr Verb kVerbs[] = {
     {"shutdown", Verb::Form::kPlain, TextOp::kShutdown},
 };
 
+// METHOD PATH HTTP/1.1: a browser that was sent here by a page. What it posts must not be taken for
+// commands.
+bool is_http_request(const Line& line) {
+  return line.count == 3 && line.token(2).starts_with("HTTP/");
+}
+
 TextParse parse_tokens(const Line& line, std::uint64_t value_bytes_max) {
   const Verb* verb = std::find_if(std::begin(kVerbs), std::end(kVerbs),
                                   [&](const Verb& v) { return v.name == line.verb(); });
-  if (verb == std::end(kVerbs)) return failed(0, text_reply::kError);
+  if (verb == std::end(kVerbs)) {
+    return is_http_request(line) ? out_of_step(0) : failed(0, text_reply::kError);
+  }
   switch (verb->form) {
     case Verb::Form::kStorage:
       return parse_storage(line, verb->op, value_bytes_max);

@@ -78,9 +78,11 @@ void Worker::arith(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   const bool increment = command.op == TextOp::kIncr;
   const auto value = core_.arith(command.key, pending.key_hash, increment, command.delta, now_);
-  const bool hit = value.has_value() || value.error() != ArithError::kNotFound;
-  stats_.add(increment ? (hit ? Counter::kIncrHits : Counter::kIncrMisses)
-                       : (hit ? Counter::kDecrHits : Counter::kDecrMisses));
+  if (value) {
+    stats_.add(increment ? Counter::kIncrHits : Counter::kDecrHits);
+  } else if (value.error() == ArithError::kNotFound) {
+    stats_.add(increment ? Counter::kIncrMisses : Counter::kDecrMisses);
+  }
   if (command.noreply) return;
   Connection& connection = *pending.connection;
   if (value) {

@@ -43,9 +43,10 @@ void Worker::retrieve(Pending& pending) {
   if (touches) {
     stats_.add(Counter::kCmdTouch);
     stats_.add(item ? Counter::kTouchHits : Counter::kTouchMisses);
+  } else {
+    stats_.add(Counter::kCmdGet);
+    stats_.add(item ? Counter::kGetHits : Counter::kGetMisses);
   }
-  stats_.add(Counter::kCmdGet);
-  stats_.add(item ? Counter::kGetHits : Counter::kGetMisses);
   if (!item) {
     note_served(connection, 0);
     if (command.last_key) connection.reply(text_reply::kEnd);
