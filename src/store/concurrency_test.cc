@@ -220,6 +220,10 @@ TEST(StoreConcurrency, BuffersAreChargedMeanwhile) {
   stop.store(true);
   charger.join();
   EXPECT_EQ(hammer.errors(), 0);
+  hammer.core().quiesce();
+  const MemoryUse use = hammer.store().memory();
+  EXPECT_EQ(use.buffer_bytes, 0U);
+  EXPECT_EQ(use.used_bytes, use.log_bytes + use.large_bytes + use.index_bytes + use.other_bytes);
 }
 
 }  // namespace

@@ -158,7 +158,8 @@ class Core {
   bool is_short(Pace pace) const {
     std::uint64_t free = shared_.pool->free_segments() * kSegmentBytes + shared_.limbo.bytes();
     if (pace == Pace::kForChunks) free += shared_.heap.free_units() * kUnitBytes;
-    return free < (shared_.reserve_segments + shared_.ahead_segments) * kSegmentBytes;
+    const std::uint32_t kept = shared_.reserve_segments + shared_.pool->kept_for_outside();
+    return free < (kept + shared_.ahead_segments) * kSegmentBytes;
   }
   std::uint32_t clean(std::uint64_t bytes, Pace pace, const Now& now);
   std::uint32_t clean_victim(std::uint64_t& bytes, const Now& now);

@@ -40,6 +40,7 @@ std::uint64_t resident_bytes() {
 void expect_within_limit(const KvStore& store) {
   const MemoryUse use = store.memory();
   ASSERT_LE(use.used_bytes, use.limit_bytes);
+  // At rest nothing is on its way from one use to another.
   ASSERT_EQ(use.used_bytes,
             use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes + use.other_bytes);
 }
@@ -237,6 +238,67 @@ TEST(StoreGrowth, ChargedBuffersCountAgainstTheLimit) {
   }
   store->release_buffers(8 * kMiB);
   EXPECT_EQ(store->memory().buffer_bytes, 0U);
+}
+
+TEST(StoreGrowth, AFullStoreLeavesMemoryToBuffersWhenNothingMayBeEvicted) {
+  const auto store = make_store({.memory_bytes = 64 * kMiB, .evict = false, .cores = 2});
+  StoreCore& core = store->core(CoreId{0});
+  const auto fill_up = [&](std::string_view prefix) {
+    for (const std::size_t bytes : {500'000U, 9'000U, 200U, 1U}) {
+      std::uint64_t n = 0;
+      while (set(core, numbered(numbered(prefix, bytes) + ".", n), std::string(bytes, 'x')) ==
+             StoreStatus::kStored) {
+        ++n;
+        core.quiesce();
+      }
+    }
+  };
+  fill_up("a");
+  expect_within_limit(*store);
+  constexpr std::uint64_t kBlock = 256 * kKiB;
+  constexpr std::uint64_t kBlocks = 2 + 1;  // one a core, one to spare; one has the directory
+  const auto charge_all = [&] {
+    std::uint64_t blocks = 0;
+    while (store->charge_buffers(kBlock)) ++blocks;
+    return blocks;
+  };
+  const std::uint64_t charged = charge_all();
+  EXPECT_GE(charged, kBlocks);
+  expect_within_limit(*store);
+  // What the buffers give back is theirs again, whatever is stored meanwhile.
+  store->release_buffers(charged * kBlock);
+  fill_up("b");
+  EXPECT_GE(charge_all(), kBlocks);
+  expect_within_limit(*store);
+  // And what a client can do with them: make room.
+  store->flush_all(0, kNow);
+  for (int i = 0; i < 1000; ++i) {
+    core.quiesce();
+    core.maintain(kNow, 1000);
+  }
+  EXPECT_EQ(set(core, "k", std::string(500'000, 'x')), StoreStatus::kStored);
+}
+
+TEST(StoreGrowth, BuffersAreHadOnceReadersLetGoOfWhatWasEvicted) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t n = 0;
+  while (store->stats().evictions == 0) {
+    ++n;
+    set(core, numbered("key", n), patterned(n, 100));
+    core.quiesce();
+  }
+  const auto item = core.find(numbered("key", n), hash_key(numbered("key", n)), kNow);
+  ASSERT_TRUE(item);
+  std::uint64_t charged = 0;
+  while (store->charge_buffers(kMiB)) ++charged;
+  EXPECT_LT(charged, 8U);
+  EXPECT_GT(store->stats().items, n / 2) << "evicted in vain";
+  EXPECT_EQ(item->inline_value, patterned(n, 100));
+  core.quiesce();
+  EXPECT_TRUE(store->charge_buffers(kMiB));
+  store->release_buffers((charged + 1) * kMiB);
+  expect_within_limit(*store);
 }
 
 TEST(StoreGrowth, StalledUploadsTakeAtMostHalf) {

@@ -290,7 +290,7 @@ bool Index::reserve_directory(std::uint32_t depth, std::uint32_t keep_segments) 
   const std::uint64_t bytes = std::max<std::uint64_t>(4096, sizeof(PageId) << depth);
   const std::uint64_t paid = directory_bytes_.load(std::memory_order_relaxed);
   if (bytes <= paid) return true;
-  if (!pool_.charge(bytes - paid, keep_segments)) return false;
+  if (!pool_.charge(bytes - paid, keep_segments + pool_.kept_for_outside())) return false;
   directory_bytes_.store(bytes, std::memory_order_relaxed);
   return true;
 }

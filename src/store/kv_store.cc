@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -161,15 +160,16 @@ MemoryUse KvStore::memory() const {
   const store::Shared& shared = impl_->shared;
   MemoryUse use;
   use.limit_bytes = shared.options.memory_bytes;
+  // Before what the pool says, of which it is a part.
+  const std::uint64_t directory_bytes = shared.index.directory_bytes();
+  const store::Pool::Use pool = shared.pool->use();
+  use.used_bytes = pool.bytes;
   use.log_bytes = (shared.log.segments() + shared.limbo.segments()) * store::kSegmentBytes;
   use.large_bytes = shared.heap.segments() * store::kSegmentBytes;
   use.index_bytes = shared.index.bytes();
-  use.buffer_bytes = shared.pool->outside_bytes() - shared.index.directory_bytes();
-  use.other_bytes = shared.pool->fixed_segments() * store::kSegmentBytes;
-  use.used_bytes =
-      use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes + use.other_bytes;
-  // The parts are read one after another: what moved between them meanwhile may be in two.
-  use.used_bytes = std::min(use.used_bytes, use.limit_bytes);
+  use.buffer_bytes = pool.outside_bytes - directory_bytes;
+  use.other_bytes = shared.pool->fixed_segments() * store::kSegmentBytes + pool.withheld_bytes -
+                    pool.outside_bytes;
   return use;
 }
 

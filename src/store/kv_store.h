@@ -124,12 +124,14 @@ enum class ArithError : std::uint8_t { kNotFound, kNonNumeric, kOutOfMemory };
 
 struct MemoryUse {
   std::uint64_t limit_bytes = 0;
-  std::uint64_t used_bytes = 0;   // sum of what follows, never above the limit
+  // Never above the limit. What follows adds up to it, except for what moves from one use to
+  // another while it is looked at.
+  std::uint64_t used_bytes = 0;
   std::uint64_t log_bytes = 0;    // segments that hold small items and headers
   std::uint64_t large_bytes = 0;  // segments that hold chunks, published or not
   std::uint64_t index_bytes = 0;
   std::uint64_t buffer_bytes = 0;  // charged through charge_buffers()
-  std::uint64_t other_bytes = 0;   // ghost table, segment headers and the like
+  std::uint64_t other_bytes = 0;   // ghost table, segment headers, rounding of what is charged
 };
 
 struct StoreStats {
@@ -239,8 +241,11 @@ class KvStore {
   void flush_all(UnixSeconds at, Now now);
 
   // Charges memory outside the store (connection buffers) against the limit, evicting if needed;
-  // false when there is none to be had. Any thread, not on the path of a small request: callers
-  // charge by the pool block.
+  // false when there is none to be had now. Items leave some memory to it even when nothing may be
+  // evicted: 256 KiB for each core and 512 KiB, without eviction 1/64 of the limit if that is more.
+  // What was evicted for it may have to wait for cores to quiesce(), the caller's own among them:
+  // then the same call in a later step may succeed. Any thread, not on the path of a small request:
+  // callers charge by the pool block.
   bool charge_buffers(std::uint64_t bytes);
   void release_buffers(std::uint64_t bytes);
 

@@ -110,7 +110,7 @@ SegmentId Pool::pop_cold() {
 
 SegmentId Pool::take(std::uint32_t keep) {
   std::lock_guard lock(mutex_);
-  if (free_segments() <= keep) return kNoSegment;
+  if (free_segments() <= std::uint64_t{keep} + kept_for_outside()) return kNoSegment;
   return pop_free();
 }
 
@@ -129,7 +129,8 @@ bool Pool::charge(std::uint64_t bytes, std::uint32_t keep) {
   std::lock_guard lock(mutex_);
   const std::uint64_t needed = segments_for(outside_bytes() + bytes);
   const std::uint64_t extra = needed > withheld_segments() ? needed - withheld_segments() : 0;
-  if (extra != 0 && free_segments() < extra + keep) return false;
+  const std::uint64_t left = extra > kept_for_outside() ? keep : 0;
+  if (extra != 0 && free_segments() < extra + left) return false;
   for (std::uint64_t i = 0; i < extra; ++i) {
     // Cold memory first: it has to be faulted in before use, warm memory has not.
     const SegmentId id = pop_cold();
@@ -158,6 +159,12 @@ void Pool::release(std::uint64_t bytes) {
   }
 }
 
+Pool::Use Pool::use() {
+  std::lock_guard lock(mutex_);
+  return {(segments_ - free_segments()) * kSegmentBytes, outside_bytes(),
+          withheld_segments() * kSegmentBytes};
+}
+
 std::uint64_t Pool::prefault(std::uint64_t bytes_max) {
   std::uint64_t done = 0;
   while (done < bytes_max) {
@@ -166,7 +173,7 @@ std::uint64_t Pool::prefault(std::uint64_t bytes_max) {
       // Taken while it is touched, so that nobody else writes there.
       std::lock_guard lock(mutex_);
       if (untouched_ == segments_ && cold_ == kNoSegment) return done;
-      if (free_segments() <= kPrefaultKeepsFree) return done;
+      if (free_segments() <= kPrefaultKeepsFree + kept_for_outside()) return done;
       id = pop_cold();
     }
     char* bytes = bytes_of(id);

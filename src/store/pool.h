@@ -20,6 +20,8 @@ namespace minos::store {
 //    the mapping that are kept empty and given back to the system: withheld * kSegmentBytes >=
 //    outside bytes, always.
 // 3. A segment is free, withheld, or held by whoever took it.
+// 4. Free and withheld segments together are never fewer than the floor: a store that is full still
+//    has buffers for connections, so that they can at least delete.
 //
 // Any thread.
 class Pool {
@@ -27,6 +29,8 @@ class Pool {
   // `fixed_bytes` at the start of the mapping are the caller's for good, zeroed.
   static std::expected<std::unique_ptr<Pool>, std::string> create(std::uint64_t memory_bytes,
                                                                   std::uint64_t fixed_bytes);
+  // Before first use.
+  void set_outside_floor(std::uint32_t segments) { outside_floor_ = segments; }
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -44,18 +48,29 @@ class Pool {
     return static_cast<std::uint64_t>(static_cast<const char*>(p) - base_);
   }
 
-  // A free segment, or kNoSegment when no more than `keep` are left.
+  // A free segment, or kNoSegment when no more than `keep` are left beyond those of the floor.
   SegmentId take(std::uint32_t keep);
   void give(SegmentId id);
 
-  // Accounts for memory outside, if that leaves `keep` segments free.
+  // Accounts for memory outside, if that leaves `keep` segments free or stays within the floor.
   bool charge(std::uint64_t bytes, std::uint32_t keep);
   void release(std::uint64_t bytes);
 
   // Relaxed: a snapshot that decides how eager cleaning is.
   std::uint32_t free_segments() const { return free_count_.load(std::memory_order_relaxed); }
-  std::uint64_t outside_bytes() const { return outside_bytes_.load(std::memory_order_relaxed); }
-  std::uint32_t withheld_segments() const { return withheld_.load(std::memory_order_relaxed); }
+  // Of the free segments, those that are for memory outside only.
+  std::uint32_t kept_for_outside() const {
+    const std::uint32_t withheld = withheld_segments();
+    return outside_floor_ > withheld ? outside_floor_ - withheld : 0;
+  }
+
+  // What is in use, of one moment.
+  struct Use {
+    std::uint64_t bytes;          // all segments but the free ones
+    std::uint64_t outside_bytes;  // charged
+    std::uint64_t withheld_bytes;
+  };
+  Use use();
 
   // Faults in free memory that was never used; returns how much.
   std::uint64_t prefault(std::uint64_t bytes_max);
@@ -66,6 +81,8 @@ class Pool {
   SegmentId pop_cold();
   void push_free(SegmentId id, bool cold);
   void return_to_system(SegmentId id);
+  std::uint64_t outside_bytes() const { return outside_bytes_.load(std::memory_order_relaxed); }
+  std::uint32_t withheld_segments() const { return withheld_.load(std::memory_order_relaxed); }
 
   char* base_ = nullptr;
   std::uint64_t mapped_bytes_ = 0;
@@ -73,6 +90,7 @@ class Pool {
   Segment* headers_ = nullptr;
   SegmentId segments_ = 0;
   SegmentId fixed_segments_ = 0;
+  std::uint32_t outside_floor_ = 0;
 
   std::mutex mutex_;              // guards what follows, except for reading the counts
   SegmentId warm_ = kNoSegment;   // free list of memory in use before

@@ -15,6 +15,15 @@ constexpr std::uint32_t kAheadShare = 64;
 constexpr std::uint32_t kAheadMin = 2;
 constexpr std::uint32_t kAheadMax = 128;
 
+// Segments that items leave to connection buffers: a block for each core, one for the directory of
+// the index and one to spare; more where nothing can be evicted for them.
+constexpr std::uint32_t kOutsideShare = 64;
+
+std::uint32_t outside_floor(std::uint32_t segments, const StoreOptions& options) {
+  const std::uint32_t least = options.cores + 2U;
+  return options.evict ? least : std::max(least, segments / kOutsideShare);
+}
+
 std::uint32_t reserve_for(std::uint32_t segments, std::uint32_t cores) {
   return std::clamp(cores, 1U, std::max(2U, segments / kAheadShare));
 }
@@ -34,11 +43,13 @@ Shared::Shared(const StoreOptions& store_options, std::unique_ptr<Pool> store_po
       reserve_segments(reserve_for(pool->segments(), options.cores)),
       ahead_segments(std::clamp(pool->segments() / kAheadShare, kAheadMin, kAheadMax)),
       limbo_slack_bytes(
-          std::min(options.memory_bytes / 8, 2 * kMiB + options.cores * 2 * kSegmentBytes)) {}
+          std::min(options.memory_bytes / 8, 2 * kMiB + options.cores * 2 * kSegmentBytes)) {
+  pool->set_outside_floor(outside_floor(pool->segments(), options));
+}
 
 std::uint64_t Shared::memory_bytes_min(std::uint16_t cores) {
-  // Two open segments for each core and for the service core.
-  return (kSegmentsMin + 2 * (cores + 1U) + kAheadMin + 2) * kSegmentBytes;
+  // Two open segments for each core and for the service core, and a block of buffers for each core.
+  return (kSegmentsMin + 2 * (cores + 1U) + cores + kAheadMin + 2) * kSegmentBytes;
 }
 
 void Shared::discard(LargeValue* draft) {
