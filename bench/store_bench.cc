@@ -1,6 +1,6 @@
 // Measures the store: memory per item, time per operation, hit ratio, residence.
 //
-//   minos_store_bench overhead | get [MILLIONS] | put | hits | shift
+//   minos_store_bench overhead | get [MILLIONS] | put | reserve | hits | shift
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -264,6 +264,51 @@ void put() {
   }
 }
 
+// The longest call is what a small request may wait for.
+void reserve() {
+  fmt::print("reserve in a full store of 1 GiB, 60-byte items: time of one call, of all\n");
+  const std::string value(60, 'v');
+  for (const std::uint64_t bytes : {1 * kMiB, 16 * kMiB, 256 * kMiB}) {
+    const auto store = make_store({.memory_bytes = 1 * kGiB, .item_bytes_max = 256 * kMiB});
+    StoreCore& core = store->core(CoreId{0});
+    std::uint64_t n = 0;
+    while (store->stats().evictions == 0) {
+      CHECK(set(core, n++, value));
+      core.quiesce();
+    }
+    std::vector<double> calls;
+    const int rounds = bytes == kMiB ? 100 : 2;
+    for (int round = 0; round < rounds; ++round) {
+      const Key key(n++);
+      double begin = seconds();
+      auto draft = core.reserve(key.view(), key.hash(), {}, bytes, kNow);
+      calls.push_back(seconds() - begin);
+      CHECK(draft);
+      while (!draft->reserved()) {
+        core.quiesce();
+        begin = seconds();
+        CHECK(core.reserve_more(*draft, kNow));
+        calls.push_back(seconds() - begin);
+      }
+      // Kept, so that the next one finds the store full.
+      while (!draft->complete()) {
+        iovec part{};
+        draft->scatter(bytes, {&part, 1});
+        draft->filled(part.iov_len);
+      }
+      CHECK(core.publish(StoreMode::kSet, std::move(*draft), 0, kNow) == StoreStatus::kStored);
+      core.quiesce();
+    }
+    std::sort(calls.begin(), calls.end());
+    double sum = 0;
+    for (const double call : calls) sum += call;
+    fmt::print("  {:3} MiB  {:5} calls  p50 {:4.0f} us  p99 {:4.0f}  worst {:5.0f}  all {:8.0f}\n",
+               bytes / kMiB, calls.size() / static_cast<std::size_t>(rounds),
+               calls[calls.size() / 2] * 1e6, calls[calls.size() * 99 / 100] * 1e6,
+               calls.back() * 1e6, sum / rounds * 1e6);
+  }
+}
+
 double store_hits(double skew, std::uint64_t keys, std::uint64_t memory, std::size_t bytes,
                   std::uint64_t requests, std::uint64_t& capacity) {
   const auto store = make_store({.memory_bytes = memory});
@@ -336,12 +381,16 @@ int main(int argc, char** argv) {
     minos::get(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20);
   } else if (what == "put") {
     minos::put();
+  } else if (what == "reserve") {
+    minos::reserve();
   } else if (what == "hits") {
     minos::hits();
   } else if (what == "shift") {
     minos::shift();
   } else {
-    fmt::print(stderr, "usage: minos_store_bench overhead | get [MILLIONS] | put | hits | shift\n");
+    fmt::print(
+        stderr,
+        "usage: minos_store_bench overhead | get [MILLIONS] | put | reserve | hits | shift\n");
     return 2;
   }
   return 0;

@@ -50,7 +50,8 @@ bool Core::relieve(std::uint64_t bytes_needed, const Now& now) {
   return clean(kSegmentBytes, Pace::kUrgent, now) != 0;
 }
 
-// Cleans about that many bytes of segments; returns how many records that were.
+// Cleans about that many bytes of segments, or kRecordsPerClean records if that is less; returns
+// how many records that were.
 std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, const Now& now) {
   const bool urgent = pace == Pace::kUrgent;
   std::uint32_t records = 0;
@@ -59,9 +60,9 @@ std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, const Now& now) {
     return 0;
   }
   look_in_bytes_ = 0;
-  while (bytes > 0) {
+  while (bytes > 0 && records < kRecordsPerClean) {
     if (victim_.id != kNoSegment) {
-      const std::uint32_t done = clean_victim(bytes, now);
+      const std::uint32_t done = clean_victim(bytes, kRecordsPerClean - records, now);
       records += done;
       if (victim_.id == kNoSegment && done == 0) break;
       continue;
@@ -180,9 +181,9 @@ void Core::evict(const Index::Home& home, const Index::Slot& slot, std::uint64_t
   if (from == Queue::kSmall) shared_.ghost.add(hash);
 }
 
-// Works on the victim until it is empty or that many bytes are done. Ends without a victim and
-// with 0 records if there is no memory to move records to.
-std::uint32_t Core::clean_victim(std::uint64_t& bytes, const Now& now) {
+// Works on the victim until it is empty or that many bytes or about that many records are done.
+// Ends without a victim and with 0 records if there is no memory to move records to.
+std::uint32_t Core::clean_victim(std::uint64_t& bytes, std::uint32_t records_max, const Now& now) {
   struct Entry {
     Ref ref;
     std::uint32_t bytes;
@@ -191,7 +192,7 @@ std::uint32_t Core::clean_victim(std::uint64_t& bytes, const Now& now) {
   std::array<Entry, kBatch> batch;
   std::uint32_t records = 0;
   const std::uint32_t end = shared_.pool->segment(victim_.id).used_bytes;
-  while (bytes > 0 && victim_.at < end) {
+  while (bytes > 0 && records < records_max && victim_.at < end) {
     std::uint32_t count = 0;
     std::uint64_t offset = victim_.id * kSegmentBytes + victim_.at;
     const std::uint64_t end_offset = victim_.id * kSegmentBytes + end;

@@ -18,6 +18,7 @@ using testing::get;
 using testing::kNow;
 using testing::make_store;
 using testing::numbered;
+using testing::reserve_all;
 using testing::set;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -74,7 +75,7 @@ class Hammer {
     const std::string value = verifiable(key, prng.next(), bytes);
     const std::uint64_t hash = hash_key(key);
     if (value.size() > kInlineValueBytesMax && prng.below(2) == 0) {
-      auto draft = core.reserve(key, hash, {}, value.size(), kNow);
+      auto draft = reserve_all(core, key, value.size());
       if (!draft) return;
       fill(*draft, value);
       if (prng.below(8) != 0) core.publish(StoreMode::kSet, std::move(*draft), 0, kNow);

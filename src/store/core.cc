@@ -75,7 +75,10 @@ bool Core::ensure_room(Queue queue, std::uint32_t bytes, const Now& now) {
   }
   while (!has_room(queue, bytes)) {
     if (open_segment(queue, shared_.reserve_segments)) return true;
-    if (!relieve(kSegmentBytes, now)) return false;
+    if (!relieve(kSegmentBytes, now)) {
+      unfinished_ = false;
+      return false;
+    }
   }
   return true;
 }

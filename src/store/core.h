@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -45,8 +46,10 @@ class Core {
   // write.cc
   StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                   std::string_view value, std::uint64_t cas, const Now& now);
-  // A value with one reference that is the caller's, or nullptr; counted as a draft.
-  LargeValue* reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now);
+  // Counts a draft; false if there are too many bytes of them.
+  bool begin_draft(std::uint64_t value_bytes);
+  // Allocates a portion of it, making room first if memory is short; false if there is none.
+  bool grow(LargeHeap::Growth& draft, const Now& now);
   // Consumes the reference.
   StoreStatus publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                       LargeValue* value, std::uint64_t cas, const Now& now);
@@ -59,7 +62,7 @@ class Core {
   // maintain.cc
   std::uint32_t maintain(const Now& now, std::uint32_t budget);
 
-  bool memory_is_coming() const { return shared_.limbo.bytes() != 0; }
+  bool memory_is_coming() const { return unfinished_ || shared_.limbo.bytes() != 0; }
 
   // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be
   // done now.
@@ -86,6 +89,9 @@ class Core {
   // Bytes cleaned per byte stored while memory is short: twice what is needed when half of what is
   // cleaned is dead.
   static constexpr std::uint32_t kCleanPerByte = 2;
+
+  // Records after which cleaning ends whatever its budget of bytes: some 100 us.
+  static constexpr std::uint32_t kRecordsPerClean = 1024;
 
   struct Piece;  // what is appended or prepended
 
@@ -137,6 +143,7 @@ class Core {
   void drop_dead(std::string_view key, std::uint64_t hash, const Now& now);
 
   // write.cc
+  LargeValue* reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now);
   Queue choose_queue(std::string_view key, std::uint64_t hash);
   StoreStatus store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
                            std::uint64_t cas, const Now& now);
@@ -155,14 +162,18 @@ class Core {
   // clean.cc
   // Ahead of need, for records or for chunks, or because there is nothing left.
   enum class Pace : std::uint8_t { kForRecords, kForChunks, kUrgent };
-  bool is_short(Pace pace) const {
+  // Memory beyond what is to be kept free ahead of need.
+  std::uint64_t spare_bytes(Pace pace) const {
     std::uint64_t free = shared_.pool->free_segments() * kSegmentBytes + shared_.limbo.bytes();
     if (pace == Pace::kForChunks) free += shared_.heap.free_units() * kUnitBytes;
-    const std::uint32_t kept = shared_.reserve_segments + shared_.pool->kept_for_outside();
-    return free < (kept + shared_.ahead_segments) * kSegmentBytes;
+    const std::uint32_t ahead =
+        std::max(shared_.ahead_segments, shared_.pool->kept_for_outside() + 1);
+    const std::uint64_t kept = (shared_.reserve_segments + ahead) * kSegmentBytes;
+    return free > kept ? free - kept : 0;
   }
+  bool is_short(Pace pace) const { return spare_bytes(pace) == 0; }
   std::uint32_t clean(std::uint64_t bytes, Pace pace, const Now& now);
-  std::uint32_t clean_victim(std::uint64_t& bytes, const Now& now);
+  std::uint32_t clean_victim(std::uint64_t& bytes, std::uint32_t records_max, const Now& now);
   bool clean_record(Ref ref, std::uint64_t hash, const Now& now);
   bool clean_live(const Index::Home& home, const Index::Slot& slot, std::uint64_t hash);
   bool claim_dead(bool urgent);
@@ -189,7 +200,8 @@ class Core {
   std::uint32_t number_;
   std::uint32_t quiesces_ = 0;
   bool online_ = false;
-  bool lent_ = false;  // an ItemRef was handed out since the last quiesce()
+  bool lent_ = false;        // an ItemRef was handed out since the last quiesce()
+  bool unfinished_ = false;  // the last grow() ended as its share of work was done, not its draft
   std::array<Open, kQueues> open_;
   Victim victim_;
   Sweep sweep_;

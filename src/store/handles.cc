@@ -49,11 +49,10 @@ void PinnedValue::advance(LargeCursor& cursor, std::uint64_t bytes) const {
   store_->impl_->shared.heap.advance(value_, cursor, bytes);
 }
 
-ItemDraft::ItemDraft(KvStore* store, LargeValue* value, std::string_view key,
-                     std::uint64_t key_hash, ItemMeta meta)
+ItemDraft::ItemDraft(KvStore* store, std::string_view key, std::uint64_t key_hash, ItemMeta meta,
+                     std::uint64_t value_bytes)
     : store_(store),
-      value_(value),
-      cursor_(store::LargeHeap::begin(value)),
+      value_bytes_(value_bytes),
       key_hash_(key_hash),
       meta_(meta),
       key_bytes_(static_cast<std::uint8_t>(key.size())) {
@@ -68,8 +67,10 @@ ItemDraft::ItemDraft(ItemDraft&& other) noexcept {
 ItemDraft& ItemDraft::operator=(ItemDraft&& other) noexcept {
   if (this != &other) {
     reset();
-    store_ = other.store_;
+    store_ = std::exchange(other.store_, nullptr);
     value_ = std::exchange(other.value_, nullptr);
+    value_bytes_ = other.value_bytes_;
+    reserved_ = other.reserved_;
     cursor_ = other.cursor_;
     key_hash_ = other.key_hash_;
     meta_ = other.meta_;
@@ -84,15 +85,13 @@ ItemDraft::~ItemDraft() {
 }
 
 void ItemDraft::reset() {
-  if (value_ != nullptr) store_->impl_->shared.discard(value_);
+  if (store_ != nullptr) store_->impl_->shared.discard(value_, value_bytes_);
+  store_ = nullptr;
   value_ = nullptr;
 }
 
-std::uint64_t ItemDraft::value_bytes() const {
-  return value_ ? value_->value_bytes : 0;
-}
-
 std::size_t ItemDraft::scatter(std::uint64_t bytes_max, std::span<iovec> out) {
+  CHECK(reserved());
   return store_->impl_->shared.heap.gather(value_, cursor_, bytes_max, out);
 }
 

@@ -59,14 +59,30 @@ std::expected<ItemDraft, StoreStatus> StoreCore::reserve(std::string_view key, s
   if (value_bytes > store_->options().item_bytes_max) {
     return std::unexpected(StoreStatus::kTooLarge);
   }
-  LargeValue* value = impl_->core.reserve(hash, value_bytes, now);
-  if (value == nullptr) return std::unexpected(StoreStatus::kOutOfMemory);
-  return ItemDraft(store_, value, key, hash, meta);
+  if (!impl_->core.begin_draft(value_bytes)) return std::unexpected(StoreStatus::kOutOfMemory);
+  ItemDraft draft(store_, key, hash, meta, value_bytes);
+  if (!reserve_more(draft, now)) return std::unexpected(StoreStatus::kOutOfMemory);
+  return draft;
+}
+
+bool StoreCore::reserve_more(ItemDraft& draft, Now now) {
+  CHECK(draft);
+  if (draft.reserved()) return true;
+  store::LargeHeap::Growth growth{draft.value_, draft.value_bytes_, draft.key_hash_,
+                                  draft.reserved_};
+  const bool more = impl_->core.grow(growth, now);
+  if (draft.value_ == nullptr && growth.value != nullptr) {
+    draft.cursor_ = store::LargeHeap::begin(growth.value);
+  }
+  draft.value_ = growth.value;
+  draft.reserved_ = growth.end;
+  return more;
 }
 
 StoreStatus StoreCore::publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now) {
   CHECK(draft && draft.complete());
   LargeValue* value = std::exchange(draft.value_, nullptr);
+  draft.store_ = nullptr;
   return impl_->core.publish(mode, draft.key(), draft.key_hash_, draft.meta_, value, cas, now);
 }
 

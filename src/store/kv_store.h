@@ -86,19 +86,21 @@ class PinnedValue {
 };
 
 // Memory reserved for a large value that is not published yet. One owner, movable between cores;
-// destroyed unpublished, it gives its memory back.
+// destroyed unpublished, it gives its memory back. It is filled once all of it is reserved().
 class ItemDraft {
  public:
   ItemDraft() = default;
-  ItemDraft(KvStore* store, LargeValue* value, std::string_view key, std::uint64_t key_hash,
-            ItemMeta meta);
+  ItemDraft(KvStore* store, std::string_view key, std::uint64_t key_hash, ItemMeta meta,
+            std::uint64_t value_bytes);
   ItemDraft(ItemDraft&& other) noexcept;
   ItemDraft& operator=(ItemDraft&& other) noexcept;
   ~ItemDraft();
 
-  explicit operator bool() const { return value_ != nullptr; }
+  explicit operator bool() const { return store_ != nullptr; }
   std::string_view key() const { return {key_, key_bytes_}; }
-  std::uint64_t value_bytes() const;
+  std::uint64_t value_bytes() const { return value_bytes_; }
+  std::uint64_t reserved_bytes() const { return reserved_.value_offset; }
+  bool reserved() const { return reserved_bytes() == value_bytes(); }
   std::uint64_t filled_bytes() const { return cursor_.value_offset; }
   bool complete() const { return filled_bytes() == value_bytes(); }
 
@@ -112,8 +114,10 @@ class ItemDraft {
   void reset();
 
   KvStore* store_ = nullptr;
-  LargeValue* value_ = nullptr;
-  LargeCursor cursor_;
+  LargeValue* value_ = nullptr;  // from its first chunk on
+  std::uint64_t value_bytes_ = 0;
+  LargeCursor reserved_;  // the end of it
+  LargeCursor cursor_;    // what is filled
   std::uint64_t key_hash_ = 0;
   ItemMeta meta_;
   std::uint8_t key_bytes_ = 0;
@@ -195,8 +199,16 @@ class StoreCore {
   // all drafts together never take more than half the memory, so that stalled uploads cannot push
   // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, so a
   // caller that meant kSet removes it.
+  //
+  // A call does a bounded share of that work, some 100 us when items have to be evicted, and the
+  // draft may come back not reserved() yet: reserve_more() goes on, in a later step. What a draft
+  // has it keeps, so drafts that are gone on with get done: other writes take part of what is freed
+  // for one, but free the double of what they take. Two that together want more than can be freed
+  // may both fail where one would not have.
   std::expected<ItemDraft, StoreStatus> reserve(std::string_view key, std::uint64_t hash,
                                                 ItemMeta meta, std::uint64_t value_bytes, Now now);
+  // False: no memory now, as kOutOfMemory.
+  bool reserve_more(ItemDraft& draft, Now now);
   // Publishes a complete draft; the draft is consumed whatever the status.
   StoreStatus publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now);
 
@@ -211,8 +223,9 @@ class StoreCore {
   // `budget` records' worth and returns how many it did.
   std::uint32_t maintain(Now now, std::uint32_t budget);
 
-  // After kOutOfMemory: memory was freed and waits for other cores to quiesce; the same write may
-  // succeed after this core's next quiesce().
+  // After a write that found no memory, or not all: more was freed and waits for other cores to
+  // quiesce, or can be freed; the same write may succeed after this core's next quiesce(). How long
+  // to try is for the caller to say: as long as reserved_bytes() grows, and else for a while.
   bool memory_is_coming() const;
 
   KvStore& store() { return *store_; }

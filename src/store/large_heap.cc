@@ -15,6 +15,9 @@ namespace {
 constexpr std::uint64_t kRemainderShare = 64;
 constexpr std::uint32_t kRemainderUnitsMin = 8;
 
+// Where free memory is in small pieces, a growing value gets that many at once.
+constexpr std::uint32_t kChunksPerGrowth = 128;
+
 constexpr std::uint64_t units_for(std::uint64_t bytes) {
   return (bytes + kUnitBytes - 1) / kUnitBytes;
 }
@@ -175,34 +178,51 @@ void LargeHeap::free_chain(LargeValue* value) {
   }
 }
 
+bool LargeHeap::add_chunk(Growth& growth, std::uint32_t keep) {
+  const std::uint32_t head = growth.value == nullptr ? kHeadBytes : sizeof(Chunk);
+  const std::uint64_t left = growth.value_bytes - growth.end.value_offset;
+  const std::uint64_t wanted = units_for(left + head);
+  const SegmentId id = choose(wanted, keep);
+  if (id == kNoSegment) return false;
+  std::uint32_t units = 0;
+  const std::uint32_t unit = take_run(
+      id, static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, kUnitsPerSegment)), units);
+  Chunk* chunk = nullptr;
+  if (growth.value == nullptr) {
+    growth.value = new (chunk_at(unit)) LargeValue;
+    growth.value->value_bytes = growth.value_bytes;
+    growth.value->key_hash = growth.key_hash;
+    chunk = &growth.value->chunk;
+  } else {
+    chunk = new (chunk_at(unit)) Chunk;
+    static_cast<Chunk*>(growth.end.chunk)->next_unit = unit;
+  }
+  chunk->payload_bytes = units * kUnitBytes - head;
+  chunk->first_unit = unit_of(growth.value);
+  growth.end.chunk = chunk;
+  growth.end.value_offset += std::min<std::uint64_t>(left, chunk->payload_bytes);
+  return true;
+}
+
+bool LargeHeap::grow(Growth& growth, std::uint64_t bytes_max, std::uint32_t keep) {
+  std::lock_guard lock(mutex_);
+  const std::uint64_t before = growth.end.value_offset;
+  for (std::uint32_t i = 0; i < kChunksPerGrowth && !growth.complete(); ++i) {
+    if (growth.end.value_offset - before >= bytes_max || !add_chunk(growth, keep)) break;
+  }
+  return growth.end.value_offset != before;
+}
+
 LargeValue* LargeHeap::allocate(std::uint64_t value_bytes, std::uint64_t key_hash,
                                 std::uint32_t keep) {
   std::lock_guard lock(mutex_);
-  LargeValue* value = nullptr;
-  Chunk* last = nullptr;
-  std::uint64_t left = value_bytes;
-  while (left > 0) {
-    const std::uint32_t head = value == nullptr ? kHeadBytes : sizeof(Chunk);
-    const std::uint64_t wanted = units_for(left + head);
-    const SegmentId id = choose(wanted, keep);
-    if (id == kNoSegment) {
-      if (value != nullptr) free_chain(value);
-      return nullptr;
-    }
-    std::uint32_t units = 0;
-    const std::uint32_t unit = take_run(
-        id, static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, kUnitsPerSegment)), units);
-    if (value == nullptr) value = new (chunk_at(unit)) LargeValue;
-    Chunk* chunk = value->chunk.payload_bytes == 0 ? &value->chunk : new (chunk_at(unit)) Chunk;
-    chunk->payload_bytes = units * kUnitBytes - head;
-    chunk->first_unit = unit_of(value);
-    if (last != nullptr) last->next_unit = unit;
-    last = chunk;
-    left -= std::min<std::uint64_t>(left, chunk->payload_bytes);
+  Growth growth{nullptr, value_bytes, key_hash, {}};
+  while (!growth.complete()) {
+    if (add_chunk(growth, keep)) continue;
+    if (growth.value != nullptr) free_chain(growth.value);
+    return nullptr;
   }
-  value->value_bytes = value_bytes;
-  value->key_hash = key_hash;
-  return value;
+  return growth.value;
 }
 
 void LargeHeap::release(LargeValue* value) {

@@ -56,6 +56,18 @@ class LargeHeap {
   // kNoNewSegments: in segments in use that are not being emptied.
   static constexpr std::uint32_t kNoNewSegments = ~0U;
   LargeValue* allocate(std::uint64_t value_bytes, std::uint64_t key_hash, std::uint32_t keep);
+
+  // A value that gets its chunks little by little. Until it has all it is its owner's alone, who
+  // may drop it as any other.
+  struct Growth {
+    LargeValue* value = nullptr;  // from the first chunk on
+    std::uint64_t value_bytes = 0;
+    std::uint64_t key_hash = 0;
+    LargeCursor end;  // of the chunks it has
+    bool complete() const { return end.value_offset == value_bytes; }
+  };
+  // Adds chunks for about bytes_max, but not many; false if there is no memory for any.
+  bool grow(Growth& growth, std::uint64_t bytes_max, std::uint32_t keep);
   void release(LargeValue* value);
 
   static void add_reference(LargeValue* value) {
@@ -108,6 +120,7 @@ class LargeHeap {
   std::uint32_t take_run(SegmentId id, std::uint32_t units_max, std::uint32_t& units);
   void free_run(std::uint32_t unit, std::uint32_t units);
   void free_chain(LargeValue* value);
+  bool add_chunk(Growth& growth, std::uint32_t keep);
   SegmentId choose(std::uint64_t units, std::uint32_t keep);
   SegmentId take_segment(std::uint32_t keep);
   SegmentId roomiest() const;  // in use, with the most free units

@@ -52,9 +52,9 @@ std::uint64_t Shared::memory_bytes_min(std::uint16_t cores) {
   return (kSegmentsMin + 2 * (cores + 1U) + cores + kAheadMin + 2) * kSegmentBytes;
 }
 
-void Shared::discard(LargeValue* draft) {
-  draft_bytes.fetch_sub(draft->value_bytes, std::memory_order_relaxed);
-  heap.drop_reference(draft);
+void Shared::discard(LargeValue* draft, std::uint64_t value_bytes) {
+  draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  if (draft != nullptr) heap.drop_reference(draft);
 }
 
 }  // namespace minos::store

@@ -62,8 +62,8 @@ struct Shared {
   Shared(const StoreOptions& store_options, std::unique_ptr<Pool> store_pool);
 
   static std::uint64_t memory_bytes_min(std::uint16_t cores);
-  // Gives back a draft that will not be published.
-  void discard(LargeValue* draft);
+  // Gives back a draft that will not be published; nullptr if nothing was allocated for it yet.
+  void discard(LargeValue* draft, std::uint64_t value_bytes);
 
   StoreOptions options;
   std::unique_ptr<Pool> pool;

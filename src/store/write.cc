@@ -30,6 +30,10 @@ StoreStatus verdict(StoreMode mode, bool present, std::uint64_t present_cas, std
   }
 }
 
+// What one call allocates for a draft at most, and what it may while memory is short.
+constexpr std::uint64_t kPortionMax = 4 * kMiB;
+constexpr std::uint64_t kPortionWhenShort = kSegmentBytes;
+
 bool is_extension(StoreMode mode) {
   return mode == StoreMode::kAppend || mode == StoreMode::kPrepend;
 }
@@ -53,24 +57,48 @@ StoreStatus Core::put(StoreMode mode, std::string_view key, std::uint64_t hash, 
   return publish(mode, key, hash, meta, large, cas, now);
 }
 
-LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now) {
-  begin(now);
+bool Core::begin_draft(std::uint64_t value_bytes) {
+  DCHECK(value_bytes != 0);
   // Relaxed: a sum under a bound, it orders nothing.
   const std::uint64_t drafts =
       shared_.draft_bytes.fetch_add(value_bytes, std::memory_order_relaxed) + value_bytes;
-  LargeValue* value = nullptr;
-  if (drafts <= shared_.options.memory_bytes / 2) {
-    if (is_short(Pace::kForChunks)) {
-      quiesce_if_unused();
-      clean(kCleanPerByte * value_bytes, Pace::kForChunks, now);
-    }
-    for (;;) {
-      value = shared_.heap.allocate(value_bytes, hash, shared_.reserve_segments);
-      if (value != nullptr || !relieve(value_bytes, now)) break;
-    }
+  if (drafts <= shared_.options.memory_bytes / 2) return true;
+  shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  unfinished_ = false;
+  return false;
+}
+
+bool Core::grow(LargeHeap::Growth& draft, const Now& now) {
+  begin(now);
+  unfinished_ = true;
+  const std::uint64_t left = draft.value_bytes - draft.end.value_offset;
+  if (is_short(Pace::kForChunks)) {
+    quiesce_if_unused();
+    const std::uint64_t bytes = kCleanPerByte * std::min(left, kPortionWhenShort);
+    const std::uint32_t records = clean(bytes, Pace::kForChunks, now);
+    if (records >= kRecordsPerClean && is_short(Pace::kForChunks)) return true;
   }
-  if (value == nullptr) shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
-  return value;
+  const std::uint64_t portion =
+      std::clamp(spare_bytes(Pace::kForChunks), kPortionWhenShort, kPortionMax);
+  bool more = shared_.heap.grow(draft, portion, shared_.reserve_segments);
+  if (!more && relieve(left, now)) {
+    more = true;
+    shared_.heap.grow(draft, portion, shared_.reserve_segments);
+  }
+  unfinished_ = more && !draft.complete();
+  return more;
+}
+
+// A whole draft at once, or nullptr.
+LargeValue* Core::reserve(std::uint64_t hash, std::uint64_t value_bytes, const Now& now) {
+  if (!begin_draft(value_bytes)) return nullptr;
+  LargeHeap::Growth draft{nullptr, value_bytes, hash, {}};
+  while (!draft.complete()) {
+    if (grow(draft, now)) continue;
+    shared_.discard(draft.value, value_bytes);
+    return nullptr;
+  }
+  return draft.value;
 }
 
 StoreStatus Core::publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
@@ -78,14 +106,14 @@ StoreStatus Core::publish(StoreMode mode, std::string_view key, std::uint64_t ha
   begin(now);
   if (is_extension(mode)) {
     const StoreStatus status = extend(mode, key, hash, {{}, value}, now);
-    shared_.discard(value);
+    shared_.discard(value, value->value_bytes);
     return status;
   }
   const std::uint64_t value_bytes = value->value_bytes;
   const Record::Parts parts{key, {}, shared_.heap.unit_of(value), meta, 0, 0};
   const StoreStatus status = store_record(mode, hash, parts, cas, now);
   if (status != StoreStatus::kStored) {
-    shared_.discard(value);
+    shared_.discard(value, value->value_bytes);
   } else {
     shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
   }
@@ -211,7 +239,7 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
   const bool fits = ref != 0 && (old.large() ? large_of(old)->value_bytes
                                              : old.inline_value().size()) == old_bytes;
   if (!fits) {
-    shared_.discard(value);
+    shared_.discard(value, value->value_bytes);
     return std::nullopt;
   }
   LargeCursor cursor = shared_.heap.begin(value);
@@ -231,7 +259,7 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
   if (status == StoreStatus::kStored) {
     shared_.draft_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   } else {
-    shared_.discard(value);
+    shared_.discard(value, value->value_bytes);
   }
   return status;
 }

@@ -35,22 +35,35 @@ void Worker::store_large(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
   const ItemMeta meta{command.flags, expires_at(command.exptime, now_.unix_s)};
-  auto draft = core_.reserve(command.key, pending.key_hash, meta, command.value_bytes, now_);
-  if (try_again_later(pending, draft ? StoreStatus::kStored : draft.error())) return;
+  std::unique_ptr<Upload> upload = std::move(connection.reserving);
+  StoreStatus status = StoreStatus::kStored;
+  if (upload == nullptr) {
+    upload = std::make_unique<Upload>();
+    auto draft = core_.reserve(command.key, pending.key_hash, meta, command.value_bytes, now_);
+    if (!draft) status = draft.error();
+    if (draft) upload->draft = std::move(*draft);
+  } else {
+    const std::uint64_t before = upload->draft.reserved_bytes();
+    core_.reserve_more(upload->draft, now_);
+    if (upload->draft.reserved_bytes() != before) connection.memory_wanted = Nanos(0);
+  }
+  if (upload->draft && !upload->draft.reserved()) status = StoreStatus::kOutOfMemory;
+  if (try_again_later(pending, status)) {
+    if (upload->draft) connection.reserving = std::move(upload);
+    return;
+  }
   stats_.sizes.record(command.value_bytes);
-  if (!draft) {
+  if (status != StoreStatus::kStored) {
     stats_.add(Counter::kCmdSet);
     // A set that is refused leaves no older value to be served.
     if (*pending.store == StoreMode::kSet) core_.remove(command.key, pending.key_hash, now_);
-    reply_store(connection, *pending.store, draft.error(), command.noreply);
+    reply_store(connection, *pending.store, status, command.noreply);
     connection.begin_swallow(command.value_bytes + 2);
     return;
   }
-  auto upload = std::make_unique<Upload>();
   upload->mode = *pending.store;
   upload->noreply = command.noreply;
   upload->cas = command.cas;
-  upload->draft = std::move(*draft);
   const Placement placement = place(RequestKind::kWrite, pending.key_hash, command.value_bytes);
   upload->large = placement.where == Placement::Where::kLargeQueue;
   if (upload->large) {
@@ -63,8 +76,8 @@ void Worker::store_large(Pending& pending) {
   connection.advance_body();
 }
 
-// A write that found no memory although enough was freed and only waits for other cores: put back,
-// to be executed again in a later step.
+// A write that found no memory, or not all, although more is being freed: put back, to be executed
+// again in a later step.
 bool Worker::try_again_later(Pending& pending, StoreStatus status) {
   Connection& connection = *pending.connection;
   if (status != StoreStatus::kOutOfMemory || !core_.memory_is_coming()) {

@@ -79,6 +79,17 @@ inline std::string patterned(std::uint64_t seed, std::size_t bytes) {
   return out;
 }
 
+// A draft with all its memory, however many calls that takes; nullopt if there is none.
+inline std::optional<ItemDraft> reserve_all(StoreCore& core, std::string_view key,
+                                            std::uint64_t value_bytes, ItemMeta meta = {}) {
+  auto draft = core.reserve(key, hash_key(key), meta, value_bytes, kNow);
+  if (!draft) return std::nullopt;
+  while (!draft->reserved()) {
+    if (!core.reserve_more(*draft, kNow)) return std::nullopt;
+  }
+  return std::move(*draft);
+}
+
 inline void fill(ItemDraft& draft, std::string_view value) {
   while (!draft.complete()) {
     iovec parts[2];
