@@ -72,7 +72,8 @@ class Pool {
   };
   Use use();
 
-  // Faults in free memory that was never used; returns how much.
+  // Faults in free memory, up to bytes_max and until enough of it is ready for use; returns how
+  // much.
   std::uint64_t prefault(std::uint64_t bytes_max);
 
  private:
@@ -93,10 +94,11 @@ class Pool {
   std::uint32_t outside_floor_ = 0;
 
   std::mutex mutex_;              // guards what follows, except for reading the counts
-  SegmentId warm_ = kNoSegment;   // free list of memory in use before
+  SegmentId warm_ = kNoSegment;   // free list of memory in use before, or faulted in
   SegmentId cold_ = kNoSegment;   // free list of memory given back to the system
   SegmentId untouched_ = 0;       // from here on never used, all free
   SegmentId empty_ = kNoSegment;  // withheld segments
+  std::uint32_t warm_count_ = 0;
   std::atomic<std::uint32_t> free_count_{0};
   std::atomic<std::uint32_t> withheld_{0};
   std::atomic<std::uint64_t> outside_bytes_{0};
