@@ -15,6 +15,9 @@ inline constexpr std::size_t kKeyBytesMax = 250;
 inline constexpr std::uint64_t kItemBytesDefault = 1 * kMiB;
 inline constexpr std::uint64_t kItemBytesMax = 1 * kGiB;
 
+// The largest `-m`: units of large values are numbered with 32 bits.
+inline constexpr std::uint64_t kMemoryBytesMax = 4096 * kGiB;
+
 // A value of up to this many bytes is stored inline beside its key; longer ones as chunks.
 inline constexpr std::uint32_t kInlineValueBytesMax = 8 * 1024;
 

@@ -10,7 +10,6 @@ namespace minos {
 namespace {
 
 constexpr std::uint64_t kMemoryBytesMin = 8 * kMiB;
-constexpr std::uint64_t kMemoryBytesMax = 16384 * kGiB;
 constexpr std::uint64_t kItemBytesMin = kKiB;
 constexpr std::uint64_t kConnectionsMax = 1'000'000;
 constexpr std::uint64_t kQuantumBytesMin = 16 * kKiB;

@@ -8,6 +8,7 @@
 
 #include "server/config_file.h"
 #include "server/option_table.h"
+#include "store/kv_store.h"
 
 namespace minos {
 namespace {
@@ -138,6 +139,13 @@ std::expected<ServerOptions, std::string> apply_all(const GivenByRow& given) {
 
 // What no single option can check.
 std::expected<void, std::string> check_together(const ServerOptions& options) {
+  const std::uint64_t memory_min = KvStore::memory_bytes_min(options.threads);
+  if (options.memory_bytes < memory_min) {
+    return std::unexpected(
+        fmt::format("-m/--memory-limit {}: must be at least {} for the {} threads of -t/--threads",
+                    size_text(options.memory_bytes),
+                    size_text((memory_min + kMiB - 1) / kMiB * kMiB), options.threads));
+  }
   if (options.item_bytes_max > options.memory_bytes / 2) {
     return std::unexpected(
         fmt::format("-I/--max-item-size {}: must be at most half of -m/--memory-limit, which is {}",

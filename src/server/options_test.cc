@@ -1,11 +1,13 @@
 #include "server/options.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
 #include "server/option_table.h"
+#include "store/kv_store.h"
 
 namespace minos {
 namespace {
@@ -168,6 +170,10 @@ TEST(Options, Sizes) {
   EXPECT_THAT(refused("-I 1023"), HasSubstr("-I/--max-item-size \"1023\": must be a size from 1k"));
   EXPECT_THAT(refused("-I 2g -m 8g"), HasSubstr("to 1g"));
   EXPECT_THAT(refused("-m 7"), HasSubstr("from 8m"));
+  EXPECT_EQ(parsed("-m 4096g").memory_bytes, kMemoryBytesMax);
+  EXPECT_EQ(refused("-m 5000g"),
+            "minosd: -m/--memory-limit \"5000g\": must be a size from 8m to 4096g: a whole "
+            "number of megabytes, or one with the suffix k, m or g");
   EXPECT_THAT(refused("-m 99999999999999999999"), HasSubstr("-m/--memory-limit"));
   EXPECT_THAT(refused("-m 17592186044416g"), HasSubstr("-m/--memory-limit"));
   EXPECT_THAT(refused("-m g"), HasSubstr("must be a size"));
@@ -205,8 +211,25 @@ TEST(Options, ChecksAcrossOptions) {
   EXPECT_EQ(refused("-m 64 -I 33m"),
             "minosd: -I/--max-item-size 33m: must be at most half of -m/--memory-limit, which is "
             "64m");
+  EXPECT_THAT(refused("-t 128"),
+              testing::MatchesRegex("minosd: -m/--memory-limit 64m: must be at least [0-9]+m for "
+                                    "the 128 threads of -t/--threads"));
   EXPECT_THAT(refused("-t 3 --cores=0,1"), HasSubstr("lists 2 CPUs for 3 threads"));
   EXPECT_EQ(parsed("-t 2 --cores=0,1").threads, 2);
+}
+
+TEST(Options, WhatIsAcceptedTheStoreAcceptsToo) {
+  for (const std::uint16_t threads : std::initializer_list<std::uint16_t>{1, 4, 10, 32, 128}) {
+    const std::uint64_t least_mib = (KvStore::memory_bytes_min(threads) + kMiB - 1) / kMiB;
+    const ServerOptions options =
+        parsed(fmt::format("-t {} -m {}", threads, std::max<std::uint64_t>(least_mib, 8)));
+    StoreOptions store;
+    store.memory_bytes = options.memory_bytes;
+    store.item_bytes_max = options.item_bytes_max;
+    store.cores = options.threads;
+    const auto created = KvStore::create(store);
+    EXPECT_TRUE(created.has_value()) << created.error();
+  }
 }
 
 TEST(Options, UnknownAndMisused) {

@@ -9,13 +9,6 @@
 
 namespace minos {
 
-namespace {
-
-// Units of large values are numbered with 32 bits.
-constexpr std::uint64_t kMemoryBytesMax = 4096 * kGiB;
-
-}  // namespace
-
 StoreCore::StoreCore(KvStore* store, std::uint16_t core)
     : store_(store), impl_(std::make_unique<Impl>(store->impl_->shared, core)) {}
 
@@ -107,12 +100,16 @@ bool StoreCore::memory_is_coming() const {
 KvStore::KvStore() = default;
 KvStore::~KvStore() = default;
 
+std::uint64_t KvStore::memory_bytes_min(std::uint16_t cores) {
+  return store::Shared::memory_bytes_min(cores);
+}
+
 std::expected<std::unique_ptr<KvStore>, std::string> KvStore::create(const StoreOptions& options) {
   if (options.cores == 0 || options.cores > kWorkersMax) {
     return std::unexpected(
         fmt::format("cores {} is not between 1 and {}", options.cores, kWorkersMax));
   }
-  const std::uint64_t memory_min = store::Shared::memory_bytes_min(options.cores);
+  const std::uint64_t memory_min = memory_bytes_min(options.cores);
   if (options.memory_bytes < memory_min || options.memory_bytes > kMemoryBytesMax) {
     return std::unexpected(
         fmt::format("memory limit {} is not between {} ({} cores need that much) and {}",

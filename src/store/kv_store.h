@@ -242,6 +242,8 @@ class StoreCore {
 // The store of one server, shared by all cores.
 class KvStore {
  public:
+  // The least memory_bytes for this many cores; the most is kMemoryBytesMax.
+  static std::uint64_t memory_bytes_min(std::uint16_t cores);
   // Errors are sentences for people, naming the value that is wrong.
   static std::expected<std::unique_ptr<KvStore>, std::string> create(const StoreOptions& options);
   ~KvStore();
