@@ -26,16 +26,28 @@ int set_int(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-std::expected<Fd, std::string> listen_at(const addrinfo& at, const std::string& name, int backlog) {
+// Peers that fail between connecting and being accepted, before it is taken for a failure that
+// lasts.
+constexpr int kAcceptTriesMax = 16;
+
+// Empty, and errno set, on failure.
+Fd listen_at(const addrinfo& at, int backlog) {
   Fd fd(::socket(at.ai_family, at.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at.ai_protocol));
-  if (!fd)
-    return std::unexpected(fmt::format("cannot open a socket for {}: {}", name, errno_text()));
+  if (!fd) return fd;
   set_int(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (at.ai_family == AF_INET6) set_int(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(fd.get(), at.ai_addr, at.ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
-    return std::unexpected(fmt::format("cannot listen on {}: {}", name, errno_text()));
+    const int error = errno;
+    fd = Fd();
+    errno = error;
   }
   return fd;
+}
+
+// Did listen_at() fail because the machine has no such addresses? IPv6 that was switched off while
+// running still has sockets, but no addresses.
+bool family_is_off(const addrinfo& at, int error) {
+  return error == EAFNOSUPPORT || (at.ai_family == AF_INET6 && error == EADDRNOTAVAIL);
 }
 
 std::string name_of(const sockaddr_storage& address) {
@@ -60,7 +72,8 @@ std::string name_of(const sockaddr_storage& address) {
 bool is_stale(const sockaddr_un& address) {
   struct stat status;
   if (::lstat(address.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // One whose backlog is full is not stale, and would make a blocking connect() wait.
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
          errno == ECONNREFUSED;
 }
@@ -84,11 +97,26 @@ std::expected<std::vector<Fd>, std::string> listen_tcp(const std::string& host, 
         fmt::format("cannot resolve listen address '{}': {}", host, ::gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+  return listen_each(found, fmt::format("{}:{}", host, port), backlog);
+}
+
+std::expected<std::vector<Fd>, std::string> listen_each(const addrinfo* addresses,
+                                                        const std::string& name, int backlog) {
   std::vector<Fd> listeners;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    auto listener = listen_at(*at, fmt::format("{}:{}", host, port), backlog);
-    if (!listener) return std::unexpected(listener.error());
-    listeners.push_back(std::move(*listener));
+  int passed_over = 0;
+  for (const addrinfo* at = addresses; at != nullptr; at = at->ai_next) {
+    Fd listener = listen_at(*at, backlog);
+    if (listener) {
+      listeners.push_back(std::move(listener));
+    } else if (family_is_off(*at, errno)) {
+      passed_over = errno;
+    } else {
+      return std::unexpected(fmt::format("cannot listen on {}: {}", name, errno_text()));
+    }
+  }
+  if (listeners.empty()) {
+    return std::unexpected(
+        fmt::format("cannot listen on {}: {}", name, std::strerror(passed_over)));
   }
   return listeners;
 }
@@ -129,25 +157,19 @@ std::string local_name(int fd) {
 }
 
 std::expected<Fd, std::string> accept_stream(int listener) {
-  for (;;) {
+  for (int tries = 0; tries < kAcceptTriesMax; ++tries) {
     Fd fd(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
       set_int(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
       set_int(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
       return fd;
     }
-    switch (errno) {
-      case EAGAIN:
-        return Fd();
-      case EMFILE:
-      case ENFILE:
-      case ENOBUFS:
-      case ENOMEM:
-        return std::unexpected(fmt::format("cannot accept a connection: {}", errno_text()));
-      default:
-        break;  // the peer's failure, or a signal: try the next one
-    }
+    if (errno == EAGAIN) return Fd();
+    const bool exhausted =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    if (exhausted) break;
   }
+  return std::unexpected(fmt::format("cannot accept a connection: {}", errno_text()));
 }
 
 }  // namespace minos
