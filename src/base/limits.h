@@ -44,6 +44,9 @@ inline constexpr std::size_t kMeshRingMessages = 256;
 // Connections that a worker whose role changed gives away in one step.
 inline constexpr std::size_t kMigrationsPerStep = 32;
 
+// Connections accepted from one listener before signals and the end of the epoch get their turn.
+inline constexpr std::size_t kAcceptsPerWake = 64;
+
 // Entries of one vectored read or write.
 inline constexpr std::size_t kIoVectorsMax = 64;
 

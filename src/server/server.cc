@@ -22,7 +22,7 @@ namespace minos {
 
 namespace {
 
-enum class Source : std::uint64_t { kListener, kSignal, kEpoch, kStop };
+enum class Source : std::uint64_t { kAcceptor, kSignal, kEpoch, kStop };
 
 ControllerOptions controller_options(const ServerOptions& options) {
   ControllerOptions out;
@@ -78,10 +78,12 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
       StatsReport::Shared{server->options_, *server->store_, server->mesh_, server->plans_,
                           server->registry_, server->stats_},
       SteadyClock::unix_now());
-  server->acceptor_ = std::make_unique<Acceptor>(
-      Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->registry_,
-                       options.item_bytes_max},
+  auto acceptor = Acceptor::create(
+      Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->clock_,
+                       server->registry_, options.item_bytes_max},
       std::move(listeners), [&server = *server](CoreId core) { server.wake(core); });
+  if (!acceptor) return std::unexpected(acceptor.error());
+  server->acceptor_ = std::move(*acceptor);
   if (auto built = server->build_workers(); !built) return std::unexpected(built.error());
   if (auto watched = server->watch_all(); !watched) return std::unexpected(watched.error());
   return server;
@@ -119,21 +121,21 @@ std::expected<void, std::string> Server::watch_all() {
   signals_ = Fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   epoch_timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   stop_event_ = Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  const auto watch = [&](const Fd& fd, Source source) {
+  const auto watch = [&](int fd, Source source) {
     epoll_event wanted{};
     wanted.events = EPOLLIN;
     wanted.data.u64 = static_cast<std::uint64_t>(source);
-    return fd && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &wanted) == 0;
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &wanted) == 0;
   };
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.epoch);
   const Nanos rest = options_.epoch - seconds;
   const timespec period{static_cast<time_t>(seconds.count()), static_cast<long>(rest.count())};
   const itimerspec every{period, period};
-  if (!watch(signals_, Source::kSignal) || !watch(epoch_timer_, Source::kEpoch) ||
-      !watch(stop_event_, Source::kStop) ||
-      !acceptor_->watch(epoll_.get(), static_cast<std::uint64_t>(Source::kListener)) ||
+  if (!watch(signals_.get(), Source::kSignal) || !watch(epoch_timer_.get(), Source::kEpoch) ||
+      !watch(stop_event_.get(), Source::kStop) ||
+      !watch(acceptor_->descriptor(), Source::kAcceptor) ||
       ::timerfd_settime(epoch_timer_.get(), 0, &every, nullptr) != 0) {
-    return std::unexpected(fmt::format("cannot watch the listeners: {}", errno_text()));
+    return std::unexpected(fmt::format("cannot watch for signals: {}", errno_text()));
   }
   return {};
 }
@@ -155,8 +157,8 @@ std::expected<void, std::string> Server::run() {
     }
     for (int i = 0; i < count; ++i) {
       switch (static_cast<Source>(events[static_cast<std::size_t>(i)].data.u64)) {
-        case Source::kListener:
-          acceptor_->accept_all();
+        case Source::kAcceptor:
+          acceptor_->accept_some();
           break;
         case Source::kEpoch: {
           std::uint64_t ticks = 0;

@@ -48,7 +48,7 @@ class Server {
   SteadyClock clock_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;
-  ConnectionRegistry registry_;  // before what holds connections
+  ConnectionRegistry registry_;  // outlives the connections that lie in rings
   Mesh mesh_;
   PlanBoard plans_;
   Planner planner_;

@@ -1,4 +1,9 @@
-"""Limits: connections, item size, memory."""
+"""Limits: connections, descriptors, item size, memory, silence."""
+
+import os
+import pathlib
+import resource
+import time
 
 import pytest
 
@@ -43,6 +48,44 @@ def test_connection_limit(start_any):
     for client in open_ones:
         client.close()
     harness.wait_until(lambda: answers(server), "serves again once others have left")
+
+
+def descriptors(server):
+    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+
+def cpu_s(server):
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text("ascii").split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not harness.IS_MINOS, reason="memcached takes this for its connection limit")
+def test_out_of_descriptors(start_any):
+    """Nobody new is accepted; whoever is there is served, at no cost but one line a second."""
+    server = start_any("-t", 2)
+    room = 10
+    limit = descriptors(server) + room
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    open_ones = [client for _ in range(room) if (client := connected(server))]
+    assert len(open_ones) == room
+    waiting = [server.client(timeout=5) for _ in range(20)]
+    cpu_before = cpu_s(server)
+    output_before = len(server.output().splitlines())
+    seconds = 2
+    time.sleep(seconds)
+    assert cpu_s(server) - cpu_before < 0.2 * seconds
+    complaints = server.output().splitlines()[output_before:]
+    assert 1 <= len(complaints) <= seconds + 1, complaints
+    for client in open_ones:
+        assert client.ask(b"version").startswith(b"VERSION")
+        client.close()
+    for client in waiting[:room]:
+        assert client.ask(b"version").startswith(b"VERSION")
+    begin = time.monotonic()
+    server.stop()
+    assert time.monotonic() - begin < 1
+    for client in waiting:
+        client.close()
 
 
 def test_item_size_limit(start):
