@@ -23,17 +23,10 @@ int fail(const std::string& why) {
   return 1;
 }
 
-std::expected<std::vector<Fd>, std::string> open_listeners(const ServerOptions& options) {
-  const int backlog = static_cast<int>(options.backlog);
+std::expected<std::vector<Fd>, std::string> listen_on_tcp(const ServerOptions& options) {
   std::vector<Fd> listeners;
-  if (!options.unix_socket.empty()) {
-    auto listener = listen_unix(options.unix_socket, options.unix_mask, backlog);
-    if (!listener) return std::unexpected(listener.error());
-    listeners.push_back(std::move(*listener));
-    return listeners;
-  }
   for (const ListenAddress& address : options.listen) {
-    auto bound = listen_tcp(address.host, address.port, backlog);
+    auto bound = listen_tcp(address.host, address.port, static_cast<int>(options.backlog));
     if (!bound) return std::unexpected(bound.error());
     for (Fd& listener : *bound) listeners.push_back(std::move(listener));
   }
@@ -51,51 +44,76 @@ void block_signals() {
   ::signal(SIGHUP, SIG_IGN);
 }
 
-std::expected<void, std::string> prepare_process(const ServerOptions& options) {
-  const std::uint64_t descriptors =
-      options.connections_max + std::uint64_t{options.threads} * 2 + kOtherDescriptors;
-  if (auto done = raise_descriptor_limit(descriptors); !done) return done;
+std::string names_of(const std::vector<Fd>& listeners) {
+  std::string names;
+  for (const Fd& listener : listeners) {
+    if (!names.empty()) names += ", ";
+    names += local_name(listener.get());
+  }
+  return names;
+}
+
+// `parent` waits to hear that the daemon serves; empty unless it is one.
+std::expected<void, std::string> serve(const ServerOptions& options, Fd parent) {
+  // Before root is given up, as low ports need it.
+  auto listeners = listen_on_tcp(options);
+  if (!listeners) return std::unexpected(listeners.error());
   if (!options.user.empty()) {
     if (auto done = become_user(options.user); !done) return done;
   }
-  if (options.daemon) {
-    if (auto done = become_daemon(options.verbosity > 0); !done) return done;
+  OwnedFile socket_file;
+  OwnedFile pidfile;
+  // After, so that its file belongs to the user, who has to remove it.
+  if (!options.unix_socket.empty()) {
+    auto listener =
+        listen_unix(options.unix_socket, options.unix_mask, static_cast<int>(options.backlog));
+    if (!listener) return std::unexpected(listener.error());
+    socket_file = OwnedFile(options.unix_socket);
+    listeners->push_back(std::move(*listener));
   }
   if (options.lock_memory) {
     if (auto done = lock_memory(); !done) return done;
   }
-  if (!options.pidfile.empty()) return write_pidfile(options.pidfile);
-  return {};
-}
-
-void announce(const ServerOptions& options, const std::vector<Fd>& listeners) {
-  std::string where;
-  for (const Fd& listener : listeners) {
-    if (!where.empty()) where += ", ";
-    where += local_name(listener.get());
+  const std::string where = names_of(*listeners);
+  auto server = Server::create(options, std::move(*listeners));
+  if (!server) return std::unexpected(server.error());
+  if (auto started = (*server)->start(); !started) return started;
+  if (!options.pidfile.empty()) {
+    if (auto done = write_pidfile(options.pidfile); !done) return done;
+    pidfile = OwnedFile(options.pidfile);
   }
-  fmt::print(stderr, "minosd {} on {}: {} workers, {} sharding, {} MiB\n", kServerVersion, where,
-             options.threads, name_of(options.sharding), options.memory_bytes / kMiB);
+  const bool keep_output = options.verbosity > 0;
+  if (!parent || keep_output) {
+    fmt::print(stderr, "minosd {} on {}: {} workers, {} sharding, {} MiB\n", kServerVersion, where,
+               options.threads, name_of(options.sharding), options.memory_bytes / kMiB);
+  }
+  if (parent) {
+    if (auto done = release_parent(std::move(parent), keep_output); !done) return done;
+  }
+  return (*server)->run();
 }
 
 int run(const ServerOptions& options) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("minosd"));
   set_log_level(options.verbosity);
-  block_signals();
   for (const std::uint32_t cpu : options.cpus) {
     if (!cpu_usable(cpu))
       return fail(fmt::format("--cores names CPU {}, which is not usable", cpu));
   }
-  auto listeners = open_listeners(options);
-  if (!listeners) return fail(listeners.error());
-  if (!options.daemon) announce(options, *listeners);
-  if (auto ready = prepare_process(options); !ready) return fail(ready.error());
-  auto server = Server::create(options, std::move(*listeners));
-  if (!server) return fail(server.error());
-  const auto served = (*server)->run();
-  server->reset();
-  if (!options.pidfile.empty()) ::unlink(options.pidfile.c_str());
-  if (!options.unix_socket.empty()) ::unlink(options.unix_socket.c_str());
+  if (options.user.empty() && runs_as_root()) {
+    spdlog::warn("runs as root: start it with -u USER, so that it can do no more than that user");
+  }
+  const std::uint64_t descriptors =
+      options.connections_max + std::uint64_t{options.threads} * 2 + kOtherDescriptors;
+  if (auto raised = raise_descriptor_limit(descriptors); !raised) return fail(raised.error());
+  Fd parent;
+  if (options.daemon) {
+    auto forked = become_daemon();
+    if (!forked) return fail(forked.error());
+    parent = std::move(*forked);
+  }
+  block_signals();
+  const auto served = serve(options, std::move(parent));
   return served ? 0 : fail(served.error());
 }
 

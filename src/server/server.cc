@@ -14,6 +14,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "server/log_level.h"
@@ -140,15 +141,20 @@ std::expected<void, std::string> Server::watch_all() {
   return {};
 }
 
-void Server::start_threads() {
-  for (const auto& thread : threads_) {
-    thread->start([this](CoreId core) { wake(core); }, [this] { request_stop(); });
+std::expected<void, std::string> Server::start() {
+  try {
+    for (const auto& thread : threads_) {
+      thread->start([this](CoreId core) { wake(core); }, [this] { request_stop(); });
+    }
+    housekeeper_ = std::jthread([this](const std::stop_token& stop) { housekeep(stop); });
+  } catch (const std::system_error& error) {
+    return std::unexpected(
+        fmt::format("cannot start {} threads: {}", threads_.size() + 1, error.code().message()));
   }
-  housekeeper_ = std::jthread([this](const std::stop_token& stop) { housekeep(stop); });
+  return {};
 }
 
 std::expected<void, std::string> Server::run() {
-  start_threads();
   for (;;) {
     std::array<epoll_event, 8> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), -1);

@@ -23,12 +23,13 @@ inline constexpr std::uint64_t kStreamQuantumBytes = 128 * kKiB;
 // and the controller that plans each epoch.
 class Server {
  public:
-  // Builds everything; nothing runs yet. `listeners` are bound already, so that a failure to bind
-  // is told before the program becomes a daemon.
+  // Builds everything; nothing runs yet.
   static std::expected<std::unique_ptr<Server>, std::string> create(const ServerOptions& options,
                                                                     std::vector<Fd> listeners);
   ~Server();
 
+  // Starts the threads: the last thing that can fail before the server serves.
+  std::expected<void, std::string> start();
   // Serves until request_stop(), SIGTERM or SIGINT (which the caller has blocked).
   std::expected<void, std::string> run();
   // Any thread.
@@ -39,7 +40,6 @@ class Server {
 
   std::expected<void, std::string> build_workers();
   std::expected<void, std::string> watch_all();
-  void start_threads();
   void plan_epoch();
   void housekeep(const std::stop_token& stop);
   void wake(CoreId core) { threads_[core.value]->wake(); }

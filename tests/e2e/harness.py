@@ -150,7 +150,7 @@ class Client:
 class Server:
     """A process of the server under test."""
 
-    def __init__(self, args=(), unix_socket=None, listen=True, env=None):
+    def __init__(self, args=(), unix_socket=None, listen=True, env=None, cwd=None):
         self.port = free_port()
         self.unix_socket = unix_socket
         self.address = unix_socket or (HOST, self.port)
@@ -162,7 +162,7 @@ class Server:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command + [str(a) for a in args], stdin=subprocess.DEVNULL, stdout=self.log,
-            stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
+            stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, cwd=cwd)
 
     def wait_ready(self):
         end = time.monotonic() + START_S
@@ -206,10 +206,10 @@ class Server:
             self.process.wait()
 
 
-def run_to_end(*args, timeout=START_S):
+def run_to_end(*args, timeout=START_S, **options):
     """Runs the program with exactly these arguments: (exit code, stdout, stderr)."""
     run = subprocess.run([str(PROGRAM), *args], stdin=subprocess.DEVNULL, capture_output=True,
-                         text=True, timeout=timeout, check=False)
+                         text=True, timeout=timeout, check=False, **options)
     return run.returncode, run.stdout, run.stderr
 
 

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import pwd
 import resource
+import socket
 import time
 
 import pytest
@@ -213,6 +215,39 @@ def test_unix_socket(folder, start_any):
         assert client.get(b"k") == pattern(b"k", 900_000)
     assert (folder / "s.sock").stat().st_mode & 0o777 == 0o700
     server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or harness.EXTRA_ARGS != [], reason="needs root")
+@pytest.mark.parametrize("mode", ["0700", "0770"])
+def test_unix_socket_is_the_users(folder, start_any, mode):
+    folder.chmod(0o1777)  # files can be removed by their owner only
+    path = folder / "s.sock"
+    user = pwd.getpwnam("nobody")
+    server = start_any("-a", mode, "-u", user.pw_name, unix_socket=str(path))
+    status = path.stat()
+    assert (status.st_uid, status.st_gid) == (user.pw_uid, user.pw_gid)
+    assert status.st_mode & 0o777 == int(mode, 8)
+    server.stop()
+    assert not harness.IS_MINOS or not path.exists()
+
+
+def test_unix_socket_that_is_too_busy_to_answer(folder):
+    """A second server neither waits for it nor takes its place."""
+    path = str(folder / "s.sock")
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(path)
+        busy.listen(1)
+        waiting = []
+        with pytest.raises(BlockingIOError):
+            while len(waiting) < 100:
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(path)
+        code, _, err = harness.run_to_end(*harness.user_args(), "-s", path)
+        assert code != 0
+        assert "in use" in err
+        for one in waiting:
+            one.close()
 
 
 def test_idle_timeout(start_any):

@@ -1,8 +1,10 @@
 """The program as an operator sees it: options, signals, pid file, daemon, configuration."""
 
+import contextlib
 import os
 import pathlib
 import re
+import resource
 import signal
 import time
 
@@ -34,6 +36,8 @@ def test_version(flag):
     (["--port=x"], '-p/--port "x"'),
     (["-t", "0"], '-t/--threads "0"'),
     (["-m", "1"], '-m/--memory-limit "1"'),
+    (["-m", "5000g"], '-m/--memory-limit "5000g": must be a size from 8m to 4096g'),
+    (["-t", "128"], "-m/--memory-limit 64m: must be at least "),
     (["-I", "40m"], "-I/--max-item-size 40m"),
     (["-l", "not an address"], '-l/--listen "not an address"'),
     (["--sharding=best"], '--sharding "best"'),
@@ -49,6 +53,56 @@ def test_bad_options(arguments, named):
     assert out == ""
     assert err.startswith("minosd: ") and named in err
     assert err.endswith("\nTry 'minosd --help'.\n")
+
+
+@minos_only
+@pytest.mark.parametrize("arguments, code, named", [
+    (["-t", "128"], 2, "-m/--memory-limit 64m"),
+    (["-m", "4g"], 1, "cannot map 4294967296 bytes of memory"),  # against the limit set below
+    (["-l", "192.0.2.1"], 1, "cannot listen on 192.0.2.1"),
+    (["-u", "no-such-user"], 1, "no-such-user"),
+], ids=["options", "memory", "address", "user"])
+@pytest.mark.parametrize("how", [[], ["-d"]], ids=["foreground", "daemon"])
+def test_failed_start(folder, how, arguments, code, named):
+    """Told by the exit status and in words, also by the parent of a daemon; nothing is left."""
+    if named == "no-such-user" and os.geteuid() != 0:
+        pytest.skip("only root changes its user")
+    pidfile = folder / "failed.pid"
+    limits = (2 << 30, 2 << 30)
+    got, out, err = harness.run_to_end(
+        *how, "-p", str(harness.free_port()), "-P", str(pidfile), *arguments,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limits))
+    assert got == code
+    assert named in err
+    assert " workers, " not in err  # announced
+    assert out == ""
+    assert not pidfile.exists()
+
+
+@minos_only
+@pytest.mark.parametrize("how", [[], ["-d"]], ids=["foreground", "daemon"])
+def test_pidfile_that_cannot_be_written(folder, how):
+    socket_path = folder / "s.sock"
+    code, _, err = harness.run_to_end(*how, "-s", str(socket_path),
+                                      "-P", str(folder / "no" / "pid"))
+    assert code == 1
+    assert "cannot write the pid file" in err
+    assert not socket_path.exists()
+
+
+@minos_only
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_told_to_become_somebody():
+    for arguments, warned in [([], True), (["-u", "nobody"], False), (["-u", "root"], False)]:
+        server = harness.Server(arguments)
+        try:
+            server.wait_ready()
+            server.stop()
+        finally:
+            server.kill()
+        lines = [line for line in server.output().splitlines() if "root" in line]
+        assert len(lines) == warned
+        assert not warned or "-u USER" in lines[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -103,26 +157,48 @@ def ended(pid):
         return True
 
 
-def test_daemon(folder):
-    path = folder / "daemon.pid"
-    server = harness.Server(["-d", "-P", path])
+@contextlib.contextmanager
+def daemon(pidfile, *arguments, **options):
+    """A server that has become one; ends it at the end."""
+    server = harness.Server(["-d", "-P", pidfile.name, *arguments], cwd=pidfile.parent, **options)
     assert server.process.wait(harness.START_S) == 0, server.output()
-    harness.wait_until(lambda: path.exists() and path.read_text(encoding="ascii").strip(), "pid")
-    pid = int(path.read_text(encoding="ascii"))
+    harness.wait_until(lambda: pidfile.exists() and pidfile.read_text(encoding="ascii").strip(),
+                       "pid")
+    server.pid = int(pidfile.read_text(encoding="ascii"))
     try:
-        assert os.getsid(pid) != os.getsid(0)
-
-        def answers():
-            try:
-                with server.client() as client:
-                    return client.ask(b"version").startswith(b"VERSION")
-            except OSError:
-                return False
-
-        harness.wait_until(answers, "daemon answers")
+        yield server
     finally:
-        os.kill(pid, signal.SIGTERM)
-    harness.wait_until(lambda: ended(pid), "daemon ends", harness.STOP_S)
+        os.kill(server.pid, signal.SIGTERM)
+        harness.wait_until(lambda: ended(server.pid), "daemon ends", harness.STOP_S)
+
+
+def answers(server):
+    try:
+        with server.client() as client:
+            return client.ask(b"version").startswith(b"VERSION")
+    except OSError:
+        return False
+
+
+def test_daemon(folder):
+    pidfile = folder / "daemon.pid"
+    with daemon(pidfile) as server:
+        assert os.getsid(server.pid) != os.getsid(0)
+        if harness.IS_MINOS:
+            assert answers(server)  # its parent waited for that
+            assert os.readlink(f"/proc/{server.pid}/cwd") == "/"
+            assert {os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
+        harness.wait_until(lambda: answers(server), "daemon answers")
+    assert not harness.IS_MINOS or not pidfile.exists()
+
+
+@minos_only
+def test_relative_paths_of_a_daemon(folder):
+    pidfile = folder / "daemon.pid"
+    with daemon(pidfile, "-s", "daemon.sock", listen=False) as server:
+        server.address = str(folder / "daemon.sock")
+        assert answers(server)
+    assert not list(folder.iterdir())
 
 
 def test_shutdown_command(start_any):
