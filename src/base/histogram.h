@@ -50,6 +50,12 @@ class Histogram {
     total_ += other.total_;
   }
 
+  // `earlier` is a snapshot of the same counts.
+  void subtract(const Histogram& earlier) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] -= earlier.counts_[i];
+    total_ -= earlier.total_;
+  }
+
   void clear() { *this = Histogram(); }
 
   std::uint64_t count() const { return total_; }

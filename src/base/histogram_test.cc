@@ -48,5 +48,15 @@ TEST(Histogram, MergeAddsAndSnapshotCopies) {
   for (double q : {0.01, 0.5, 0.9, 0.99, 1.0}) EXPECT_EQ(a.quantile(q), all.quantile(q));
 }
 
+TEST(Histogram, SubtractLeavesWhatCameSince) {
+  Histogram then;
+  then.record(1, 5);
+  Histogram now = then;
+  now.record(1000, 2);
+  now.subtract(then);
+  EXPECT_EQ(now.count(), 2U);
+  EXPECT_EQ(now.quantile(0.01), LogLinear::upper_of(LogLinear::bucket_of(1000)));
+}
+
 }  // namespace
 }  // namespace minos

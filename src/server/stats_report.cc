@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <type_traits>
+#include <utility>
 
 #include "server/log_level.h"
 
@@ -51,6 +53,13 @@ constexpr struct {
     {"idle_kicks", Counter::kIdleClosed},
 };
 
+// A gauge that is the sum of what several threads count up and down: read while one of them moves
+// something from here to there, it may be below nothing for a moment.
+template <typename Gauge>
+Gauge at_least_none(Gauge gauge) {
+  return static_cast<std::make_signed_t<Gauge>>(gauge) < 0 ? Gauge{0} : gauge;
+}
+
 std::string_view name_of(ReportClass report_class) {
   constexpr std::string_view kNames[] = {"tiny", "small", "medium", "large"};
   return kNames[static_cast<std::size_t>(report_class)];
@@ -59,7 +68,11 @@ std::string_view name_of(ReportClass report_class) {
 }  // namespace
 
 StatsReport::StatsReport(const Shared& shared, UnixSeconds started)
-    : shared_(shared), started_(started) {}
+    : shared_(shared), started_(started) {
+  Baseline start;
+  start.workers.resize(shared.workers.size());
+  baseline_ = std::make_shared<const Baseline>(std::move(start));
+}
 
 bool StatsReport::append_stats(std::string_view argument, Now now, std::string& out) {
   if (argument.empty()) {
@@ -92,26 +105,56 @@ void StatsReport::set_verbosity(std::uint32_t level) {
   set_log_level(level);
 }
 
-std::uint64_t StatsReport::sum(Counter counter) const {
-  std::uint64_t total = 0;
-  for (const auto& worker : shared_.workers) total += worker->get(counter);
-  return total;
+std::shared_ptr<const StatsReport::Baseline> StatsReport::baseline() const {
+  const std::lock_guard lock(mutex_);
+  return baseline_;
 }
 
-std::uint64_t StatsReport::since_reset(Counter counter) const {
-  const std::lock_guard lock(mutex_);
-  return sum(counter) - baseline_[static_cast<std::size_t>(counter)];
+std::uint64_t StatsReport::count(const Baseline& from, std::size_t worker, Counter counter) const {
+  const std::uint64_t then = from.workers[worker].counters[static_cast<std::size_t>(counter)];
+  return shared_.workers[worker]->get(counter) - then;
+}
+
+std::uint64_t StatsReport::total(const Baseline& from, Counter counter) const {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < shared_.workers.size(); ++i) sum += count(from, i, counter);
+  return sum;
+}
+
+Histogram StatsReport::merged(HistogramOf which, std::size_t report_class) const {
+  Histogram all;
+  for (const auto& worker : shared_.workers) {
+    all.merge(((*worker).*which)[report_class].snapshot());
+  }
+  return all;
 }
 
 void StatsReport::reset() {
+  Baseline now;
+  now.workers.resize(shared_.workers.size());
+  for (std::size_t i = 0; i < now.workers.size(); ++i) {
+    for (std::size_t c = 0; c < kCounters; ++c) {
+      now.workers[i].counters[c] = shared_.workers[i]->get(static_cast<Counter>(c));
+    }
+    shared_.workers[i]->sizes.delta_since(now.workers[i].sizes);
+  }
+  for (std::size_t i = 0; i < kReportClasses; ++i) {
+    now.queue_wait_ns[i] = merged(&WorkerStats::queue_wait_ns, i);
+    now.service_ns[i] = merged(&WorkerStats::service_ns, i);
+  }
+  now.store = shared_.store.stats();
+  now.connections_opened = shared_.registry.opened_total();
+  now.connections_rejected = shared_.registry.rejected_total();
+  auto next = std::make_shared<const Baseline>(std::move(now));
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < kCounters; ++i) baseline_[i] = sum(static_cast<Counter>(i));
+  baseline_ = std::move(next);
 }
 
 void StatsReport::general(Now now, std::string& out) const {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   const MemoryUse memory = shared_.store.memory();
+  const std::shared_ptr<const Baseline> from = baseline();
   const StoreStats store = shared_.store.stats();
   stat(out, "pid", ::getpid());
   stat(out, "uptime", now.unix_s - started_);
@@ -122,21 +165,21 @@ void StatsReport::general(Now now, std::string& out) const {
   stat_time(out, "rusage_system", usage.ru_stime);
   stat(out, "max_connections", shared_.registry.capacity());
   stat(out, "curr_connections", shared_.registry.open_count());
-  stat(out, "total_connections", shared_.registry.opened_total());
-  stat(out, "rejected_connections", shared_.registry.rejected_total());
+  stat(out, "total_connections", shared_.registry.opened_total() - from->connections_opened);
+  stat(out, "rejected_connections", shared_.registry.rejected_total() - from->connections_rejected);
   stat(out, "connection_structures", shared_.registry.open_count());
   for (const auto& counter : kGeneralCounters) {
-    stat(out, counter.name, since_reset(counter.counter));
+    stat(out, counter.name, total(*from, counter.counter));
   }
   stat(out, "limit_maxbytes", memory.limit_bytes);
   stat(out, "accepting_conns", 1);
   stat(out, "threads", shared_.options.threads);
   stat(out, "hash_bytes", memory.index_bytes);
-  stat(out, "bytes", store.item_bytes);
-  stat(out, "curr_items", store.items);
-  stat(out, "total_items", store.items_total);
-  stat(out, "evictions", store.evictions);
-  stat(out, "reclaimed", store.expired);
+  stat(out, "bytes", at_least_none(store.item_bytes));
+  stat(out, "curr_items", at_least_none(store.items));
+  stat(out, "total_items", store.items_total - from->store.items_total);
+  stat(out, "evictions", store.evictions - from->store.evictions);
+  stat(out, "reclaimed", store.expired - from->store.expired);
   stat(out, "memory_used_bytes", memory.used_bytes);
 }
 
@@ -174,17 +217,22 @@ void StatsReport::items(std::string& out) const {
   // memcached numbers its slab classes; here 1 is what is stored inline, 2 what is stored in
   // chunks.
   const StoreStats store = shared_.store.stats();
-  if (store.items > store.large_items) stat(out, "items:1:number", store.items - store.large_items);
-  if (store.large_items != 0) stat(out, "items:2:number", store.large_items);
-  if (store.items != 0) stat(out, "items:1:evicted", store.evictions);
+  const std::uint64_t items = at_least_none(store.items);
+  const std::uint64_t large = at_least_none(store.large_items);
+  if (items > large) stat(out, "items:1:number", items - large);
+  if (large != 0) stat(out, "items:2:number", large);
+  if (items != 0) {
+    stat(out, "items:1:evicted", store.evictions - baseline()->store.evictions);
+  }
 }
 
-// Requested value sizes since the start, by power of two: what the controller sees.
+// Requested value sizes, by power of two: what the controller sees.
 void StatsReport::sizes(std::string& out) const {
+  const std::shared_ptr<const Baseline> from = baseline();
   SizeHistogram all;
-  for (const auto& worker : shared_.workers) {
-    SizeHistogram none;
-    all.merge(worker->sizes.delta_since(none));
+  for (std::size_t i = 0; i < shared_.workers.size(); ++i) {
+    SizeHistogram then = from->workers[i].sizes;
+    all.merge(shared_.workers[i]->sizes.delta_since(then));
   }
   std::size_t next = 0;
   for (std::uint64_t upper = 32; upper <= kItemBytesMax; upper *= 2) {
@@ -205,13 +253,13 @@ void StatsReport::connections(Now now, std::string& out) const {
 
 void StatsReport::minos(std::string& out) const {
   const CorePlan& plan = *shared_.plans.current();
+  const std::shared_ptr<const Baseline> from = baseline();
   stat(out, "policy", name_of(shared_.options.sharding));
   stat(out, "plan_version", plan.version);
   stat(out, "threshold_bytes", plan.threshold_bytes);
   stat(out, "small_cost_share", fmt::format("{:.4f}", plan.small_cost_share));
   stat(out, "quantum_bytes", shared_.options.quantum_bytes);
   for (std::uint16_t i = 0; i < plan.core_count(); ++i) {
-    const WorkerStats& worker = *shared_.workers[i];
     const CorePlan::Core& core = plan.cores[i];
     const std::string name = fmt::format("core:{}:", i);
     stat(out, name + "role", name_of(core.role));
@@ -219,31 +267,32 @@ void StatsReport::minos(std::string& out) const {
       stat(out, name + "large_min_bytes", core.large_range.min_bytes);
       stat(out, name + "large_max_bytes", core.large_range.max_bytes);
     }
-    stat(out, name + "connections", shared_.mesh.connections(CoreId{i}));
-    stat(out, name + "requests", worker.get(Counter::kRequests));
-    stat(out, name + "large_requests", worker.get(Counter::kLargeRequests));
-    stat(out, name + "quanta", worker.get(Counter::kQuanta));
-    stat(out, name + "steps", worker.get(Counter::kSteps));
-    stat(out, name + "bursts", worker.get(Counter::kBursts));
-    stat(out, name + "hand_offs_in", worker.get(Counter::kHandOffsIn));
-    stat(out, name + "hand_offs_out", worker.get(Counter::kHandOffsOut));
-    stat(out, name + "offered", worker.get(Counter::kOffered));
-    stat(out, name + "migrated", worker.get(Counter::kMigrated));
-    stat(out, name + "ring_full", worker.get(Counter::kRingFull));
-    stat(out, name + "memory_waits", worker.get(Counter::kMemoryWaits));
-    stat(out, name + "buffer_denied", worker.get(Counter::kBufferDenied));
+    stat(out, name + "connections", at_least_none(shared_.mesh.connections(CoreId{i})));
+    const auto per_core = [&](std::string_view what, Counter counter) {
+      stat(out, fmt::format("{}{}", name, what), count(*from, i, counter));
+    };
+    per_core("requests", Counter::kRequests);
+    per_core("large_requests", Counter::kLargeRequests);
+    per_core("quanta", Counter::kQuanta);
+    per_core("steps", Counter::kSteps);
+    per_core("bursts", Counter::kBursts);
+    per_core("hand_offs_in", Counter::kHandOffsIn);
+    per_core("hand_offs_out", Counter::kHandOffsOut);
+    per_core("offered", Counter::kOffered);
+    per_core("migrated", Counter::kMigrated);
+    per_core("ring_full", Counter::kRingFull);
+    per_core("memory_waits", Counter::kMemoryWaits);
+    per_core("buffer_denied", Counter::kBufferDenied);
   }
-  classes(out);
+  classes(*from, out);
 }
 
-void StatsReport::classes(std::string& out) const {
+void StatsReport::classes(const Baseline& from, std::string& out) const {
   for (std::size_t i = 0; i < kReportClasses; ++i) {
-    Histogram wait;
-    Histogram service;
-    for (const auto& worker : shared_.workers) {
-      wait.merge(worker->queue_wait_ns[i].snapshot());
-      service.merge(worker->service_ns[i].snapshot());
-    }
+    Histogram wait = merged(&WorkerStats::queue_wait_ns, i);
+    wait.subtract(from.queue_wait_ns[i]);
+    Histogram service = merged(&WorkerStats::service_ns, i);
+    service.subtract(from.service_ns[i]);
     const std::string_view name = name_of(static_cast<ReportClass>(i));
     stat(out, fmt::format("{}:count", name), wait.count());
     const auto quantiles = [&](std::string_view what, const Histogram& histogram) {

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <atomic>
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,7 +19,8 @@
 namespace minos {
 
 // Renders `stats` in memcached's form from every worker's counters. Any worker may ask at any time;
-// the counters of the others are read as they stand.
+// the counters of the others are read as they stand. `stats reset` writes to none of them: it
+// remembers where they stood.
 class StatsReport final : public StatsSource {
  public:
   struct Shared {
@@ -38,22 +38,42 @@ class StatsReport final : public StatsSource {
   void set_verbosity(std::uint32_t level) override;
 
  private:
+  // Where everything that only grows stood at the last reset. Never changed once it is there.
+  struct Baseline {
+    struct Worker {
+      std::array<std::uint64_t, kCounters> counters{};
+      SizeHistogram sizes;
+    };
+    std::vector<Worker> workers;
+    std::array<Histogram, kReportClasses> queue_wait_ns;
+    std::array<Histogram, kReportClasses> service_ns;
+    StoreStats store;
+    std::uint64_t connections_opened = 0;
+    std::uint64_t connections_rejected = 0;
+  };
+  using HistogramOf = std::array<SharedHistogram, kReportClasses> WorkerStats::*;
+
   void general(Now now, std::string& out) const;
   void settings(std::string& out) const;
   void items(std::string& out) const;
   void sizes(std::string& out) const;
   void connections(Now now, std::string& out) const;
   void minos(std::string& out) const;
-  void classes(std::string& out) const;
-  void reset();
+  void classes(const Baseline& from, std::string& out) const;
 
-  std::uint64_t sum(Counter counter) const;
-  std::uint64_t since_reset(Counter counter) const;
+  void reset();
+  std::shared_ptr<const Baseline> baseline() const;
+
+  // Since `from`.
+  std::uint64_t count(const Baseline& from, std::size_t worker, Counter counter) const;
+  std::uint64_t total(const Baseline& from, Counter counter) const;
+  // Of all workers, since the start.
+  Histogram merged(HistogramOf which, std::size_t report_class) const;
 
   Shared shared_;
   UnixSeconds started_;
-  mutable std::mutex mutex_;  // guards the baseline
-  std::array<std::uint64_t, kCounters> baseline_{};
+  mutable std::mutex mutex_;  // guards the pointer
+  std::shared_ptr<const Baseline> baseline_;
 };
 
 }  // namespace minos

@@ -1,0 +1,126 @@
+#include "server/stats_report.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "base/hash.h"
+#include "worker/planner.h"
+
+namespace minos {
+namespace {
+
+constexpr std::uint16_t kWorkers = 2;
+const Now kNow{Nanos(0), 1000};
+
+ControllerOptions controller_options() {
+  ControllerOptions options;
+  options.cores = kWorkers;
+  return options;
+}
+
+class StatsReportTest : public testing::Test {
+ protected:
+  StatsReportTest() {
+    StoreOptions options;
+    options.memory_bytes = 16 * kMiB;
+    options.cores = kWorkers;
+    store_ = std::move(KvStore::create(options).value());
+    for (std::uint16_t i = 0; i < kWorkers; ++i) {
+      workers_.push_back(std::make_unique<WorkerStats>());
+    }
+    report_ = std::make_unique<StatsReport>(
+        StatsReport::Shared{options_, *store_, mesh_, plans_, registry_, workers_}, 1000);
+  }
+
+  void set(std::string_view key, std::string_view value, UnixSeconds expires_at = 0) {
+    ASSERT_EQ(store_->core(CoreId{0}).put(StoreMode::kSet, key, hash_key(key), {0, expires_at},
+                                          value, 0, kNow),
+              StoreStatus::kStored);
+  }
+
+  // The value of one line of `stats ARGUMENT`.
+  std::string stat(std::string_view argument, std::string_view name) {
+    std::string text;
+    EXPECT_TRUE(report_->append_stats(argument, kNow, text));
+    std::istringstream words(text);
+    for (std::string word; words >> word;) {
+      if (word != name) continue;
+      words >> word;
+      return word;
+    }
+    return "absent";
+  }
+
+  void reset() {
+    std::string text;
+    EXPECT_TRUE(report_->append_stats("reset", kNow, text));
+    EXPECT_EQ(text, "RESET\r\n");
+  }
+
+  ServerOptions options_;
+  std::unique_ptr<KvStore> store_;
+  Mesh mesh_{kWorkers};
+  PlanBoard plans_{Planner::initial(controller_options()), kWorkers};
+  ConnectionRegistry registry_{2};
+  std::vector<std::unique_ptr<WorkerStats>> workers_;
+  std::unique_ptr<StatsReport> report_;
+};
+
+TEST_F(StatsReportTest, ResetForgetsWhatWasCounted) {
+  const std::string value(kInlineValueBytesMax, 'v');
+  for (int i = 0; i < 4000; ++i) set("key" + std::to_string(i), value);
+  for (int i = 0; i < 3; ++i) registry_.open(i, "peer", "local", 1000);
+  for (const auto& worker : workers_) {
+    worker->add(Counter::kCmdGet, 10);
+    worker->add(Counter::kQuanta, 20);
+    worker->queue_wait_ns[1].record(5000, 7);
+    worker->service_ns[1].record(6000, 7);
+    worker->sizes.record(100);
+  }
+  EXPECT_EQ(stat("", "total_items"), "4000");
+  EXPECT_NE(stat("", "evictions"), "0");
+  EXPECT_NE(stat("items", "items:1:evicted"), "0");
+  EXPECT_EQ(stat("", "total_connections"), "2");
+  EXPECT_EQ(stat("", "rejected_connections"), "1");
+  EXPECT_EQ(stat("", "cmd_get"), "20");
+  EXPECT_EQ(stat("minos", "core:1:quanta"), "20");
+  EXPECT_EQ(stat("minos", "small:count"), "14");
+  EXPECT_NE(stat("minos", "small:service_p99_us"), "0.0");
+  EXPECT_EQ(stat("sizes", "128"), "2");
+  const std::string items = stat("", "curr_items");
+  const std::string bytes = stat("", "bytes");
+
+  reset();
+  for (const char* name : {"total_items", "evictions", "reclaimed", "total_connections",
+                           "rejected_connections", "cmd_get"}) {
+    EXPECT_EQ(stat("", name), "0") << name;
+  }
+  EXPECT_EQ(stat("items", "items:1:evicted"), "0");
+  EXPECT_EQ(stat("minos", "core:1:quanta"), "0");
+  EXPECT_EQ(stat("minos", "small:count"), "0");
+  EXPECT_EQ(stat("minos", "small:queue_wait_p50_us"), "0.0");
+  EXPECT_EQ(stat("minos", "small:service_p99_us"), "0.0");
+  EXPECT_EQ(stat("sizes", "128"), "absent");
+  // What is there stays.
+  EXPECT_EQ(stat("", "curr_items"), items);
+  EXPECT_EQ(stat("", "bytes"), bytes);
+  EXPECT_EQ(stat("", "curr_connections"), "2");
+
+  workers_[0]->add(Counter::kCmdGet);
+  workers_[0]->service_ns[1].record(1000);
+  workers_[0]->queue_wait_ns[1].record(1000);
+  set("more", "v");
+  EXPECT_EQ(stat("", "cmd_get"), "1");
+  EXPECT_EQ(stat("", "total_items"), "1");
+  EXPECT_EQ(stat("minos", "small:count"), "1");
+}
+
+// A worker may note that a connection is gone before its giver notes that it came.
+TEST_F(StatsReportTest, NoGaugeIsBelowNothing) {
+  mesh_.note_gone(CoreId{1});
+  EXPECT_EQ(stat("minos", "core:1:connections"), "0");
+}
+
+}  // namespace
+}  // namespace minos
