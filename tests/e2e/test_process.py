@@ -160,7 +160,7 @@ def ended(pid):
 @contextlib.contextmanager
 def daemon(pidfile, *arguments, **options):
     """A server that has become one; ends it at the end."""
-    server = harness.Server(["-d", "-P", pidfile.name, *arguments], cwd=pidfile.parent, **options)
+    server = harness.Server(["-d", *arguments], **options)
     assert server.process.wait(harness.START_S) == 0, server.output()
     harness.wait_until(lambda: pidfile.exists() and pidfile.read_text(encoding="ascii").strip(),
                        "pid")
@@ -182,7 +182,7 @@ def answers(server):
 
 def test_daemon(folder):
     pidfile = folder / "daemon.pid"
-    with daemon(pidfile) as server:
+    with daemon(pidfile, "-P", pidfile) as server:
         assert os.getsid(server.pid) != os.getsid(0)
         if harness.IS_MINOS:
             assert answers(server)  # its parent waited for that
@@ -195,7 +195,8 @@ def test_daemon(folder):
 @minos_only
 def test_relative_paths_of_a_daemon(folder):
     pidfile = folder / "daemon.pid"
-    with daemon(pidfile, "-s", "daemon.sock", listen=False) as server:
+    with daemon(pidfile, "-P", pidfile.name, "-s", "daemon.sock", listen=False,
+                cwd=folder) as server:
         server.address = str(folder / "daemon.sock")
         assert answers(server)
     assert not list(folder.iterdir())

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import statistics
 import threading
 import time
 
@@ -15,13 +16,39 @@ pytestmark = pytest.mark.sanitized
 BIG = 1_000_000
 
 
-def small_works(server, seconds=2):
+def small_works(server):
     """Other clients are served, and soon."""
     begin = time.monotonic()
     with server.client() as client:
         assert client.set(b"small", b"v") == b"STORED"
         assert client.get(b"small") == b"v"
-    assert time.monotonic() - begin < seconds
+    assert time.monotonic() - begin < (2 if harness.sanitized() else 0.5)
+
+
+def small_latency_s(server):
+    """Of the slowest of a few connections: they are spread over the workers, and one that is held
+    up must show. Of each the median, since the machine pauses now and then."""
+    medians = []
+    for _ in range(8):
+        with server.client() as client:
+            assert client.set(b"small", b"v") == b"STORED"
+            times = []
+            for _ in range(9):
+                begin = time.monotonic()
+                assert client.get(b"small") == b"v"
+                times.append(time.monotonic() - begin)
+            medians.append(statistics.median(times))
+    return max(medians)
+
+
+@contextlib.contextmanager
+def small_ones_unharmed(server):
+    """What happens inside must not make small requests of others slower."""
+    before = small_latency_s(server)
+    yield
+    # A worker that is really held up is so in every attempt.
+    during = min(small_latency_s(server) for _ in range(3))
+    assert during < 10 * before + 0.01, f"{before * 1e6:.0f} us before, {during * 1e6:.0f} us"
 
 
 def test_pipelined_gets(server):
@@ -77,11 +104,10 @@ def test_client_that_stops_reading(server):
     with server.client(timeout=30) as writer:
         writer.set(b"slow", pattern(b"slow", BIG))
     stalled = [server.client(receive_buffer=4096, timeout=30) for _ in range(8)]
-    for client in stalled:
-        client.send(b"get slow\r\n")
-        assert client.line() == b"VALUE slow 0 %d" % BIG
-    for _ in range(20):
-        small_works(server)
+    with small_ones_unharmed(server):
+        for client in stalled:
+            client.send(b"get slow\r\n")
+            assert client.line() == b"VALUE slow 0 %d" % BIG
     for client in stalled[:4]:  # wakes up and gets the rest
         assert client.exactly(BIG + 2) == pattern(b"slow", BIG) + b"\r\n"
         assert client.line() == b"END"
@@ -99,12 +125,9 @@ def test_client_that_never_reads_pipelined_replies(server):
     client = server.client(receive_buffer=4096)
     client.socket.settimeout(0.5)
     before = server.rss_bytes()
-    try:
+    with small_ones_unharmed(server), contextlib.suppress(TimeoutError):  # as it should be
         for _ in range(2000):
             client.send(b"get slow\r\n" * 100)
-    except TimeoutError:
-        pass  # as it should be
-    small_works(server)
     assert harness.sanitized() or server.rss_bytes() - before < 64 << 20
     client.reset()
 
@@ -112,10 +135,9 @@ def test_client_that_never_reads_pipelined_replies(server):
 def test_client_that_stops_sending(server):
     value = pattern(b"half", BIG)
     stalled = [server.client(timeout=30) for _ in range(8)]
-    for client in stalled:
-        client.send(b"set half 0 0 %d\r\n" % BIG + value[:BIG // 2])
-    for _ in range(20):
-        small_works(server)
+    with small_ones_unharmed(server):
+        for client in stalled:
+            client.send(b"set half 0 0 %d\r\n" % BIG + value[:BIG // 2])
     for client in stalled[:4]:  # goes on
         client.send(value[BIG // 2:] + b"\r\n")
         assert client.line() == b"STORED"
