@@ -5,8 +5,9 @@
 
 #include "base/units.h"
 
-// Every bound of the program that is not an option. A queue, table, loop or buffer without a bound
-// here is a bug.
+// The bounds that are no options and that more than one file, or what a client can fill, depends
+// on. A bound that concerns one file alone is a constant there; a queue, table, loop or buffer
+// without any is a bug.
 namespace minos {
 
 inline constexpr std::size_t kKeyBytesMax = 250;

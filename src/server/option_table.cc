@@ -166,8 +166,9 @@ constexpr OptionRow kWorkers[] = {
      "threads (default: the kernel chooses)",
      [](O& o, V v) { return assign(o.cpus, parse_cpu_list(v)); }},
     {0, "sharding", K::kText, "POLICY", "elastic",
-     "who serves what: elastic = every core serves small requests first and large ones in slices; "
-     "size-aware = some cores serve only large requests; key-hash = the arrival core serves all",
+     "who serves what: elastic = every core serves small requests, and between bursts of them a "
+     "slice of a large one; size-aware = some cores serve only large requests; key-hash = the "
+     "arrival core serves all",
      [](O& o, V v) { return assign(o.sharding, policy_kind_from(v)); }},
     {0, "epoch-ms", K::kInteger, "MS", "1000",
      "how often sizes are looked at anew to tell small from large, in milliseconds",
@@ -193,7 +194,7 @@ constexpr OptionRow kProcess[] = {
      "read options from this TOML file: keys are the long names here, such as port = 11211; the "
      "command line wins",
      [](O& o, V v) { return assign_text(o.config_file, v); }},
-    {'d', "daemon", K::kFlag, "", "", "run in the background",
+    {'d', "daemon", K::kFlag, "", "", "run in the background; returns once it serves",
      [](O& o, V v) { return set_flag(o.daemon, v == "true"); }},
     {'P', "pidfile", K::kText, "FILE", "", "write the process id to this file",
      [](O& o, V v) { return assign_text(o.pidfile, v); }},
@@ -290,7 +291,8 @@ bool allowed_in_file(const OptionRow& row) {
 std::string help_text() {
   std::string out =
       "Usage: minosd [OPTION]...\n"
-      "Minos, an in-memory key-value server whose small requests never wait behind large ones.\n"
+      "Minos, an in-memory key-value server. A small request waits at most for a slice of a large "
+      "one.\n"
       "Speaks memcached's protocol; options mean what they mean to memcached where it has them.\n";
   for (const OptionGroup& group : kGroups) {
     out += fmt::format("\n{}:\n", group.title);
