@@ -34,10 +34,7 @@ std::expected<std::vector<Fd>, std::string> listen_on_tcp(const ServerOptions& o
 }
 
 void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = stop_signals();
   // Inherited by every thread; the server reads them from a descriptor.
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);

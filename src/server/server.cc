@@ -47,6 +47,13 @@ std::string errno_text() {
 
 }  // namespace
 
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, signal);
+  return signals;
+}
+
 Server::Server(const ServerOptions& options)
     : options_(with_defaults(options)),
       policy_(make_policy(options.sharding)),
@@ -115,10 +122,7 @@ std::expected<void, std::string> Server::build_workers() {
 
 std::expected<void, std::string> Server::watch_all() {
   epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = stop_signals();
   signals_ = Fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   epoch_timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   stop_event_ = Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));

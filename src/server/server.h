@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <expected>
 #include <memory>
@@ -19,6 +21,9 @@ namespace minos {
 // One quantum of large work on a stream: docs/results/quantum.md has the curve it was read from.
 inline constexpr std::uint64_t kStreamQuantumBytes = 128 * kKiB;
 
+// SIGTERM, SIGINT and, as for memcached, SIGUSR1.
+sigset_t stop_signals();
+
 // A whole server: the store, the workers on their threads, and on the calling thread the acceptor
 // and the controller that plans each epoch.
 class Server {
@@ -30,7 +35,7 @@ class Server {
 
   // Starts the threads: the last thing that can fail before the server serves.
   std::expected<void, std::string> start();
-  // Serves until request_stop(), SIGTERM or SIGINT (which the caller has blocked).
+  // Serves until request_stop() or one of stop_signals(), which the caller has blocked.
   std::expected<void, std::string> run();
   // Any thread.
   void request_stop();

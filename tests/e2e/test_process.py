@@ -105,7 +105,7 @@ def test_root_is_told_to_become_somebody():
         assert not warned or "-u USER" in lines[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_signals_end_it_well(start, number):
     server = start("-t", 2)
     clients = [server.client() for _ in range(10)]
