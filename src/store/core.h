@@ -39,8 +39,8 @@ class Core {
 
   // read.cc
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, const Now& now);
-  std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
-                               const Now& now);
+  std::expected<ItemRef, StoreStatus> touch(std::string_view key, std::uint64_t hash,
+                                            UnixSeconds expires_at, const Now& now);
   bool remove(std::string_view key, std::uint64_t hash, const Now& now);
 
   // write.cc
@@ -50,7 +50,7 @@ class Core {
   bool begin_draft(std::uint64_t value_bytes);
   // Allocates a portion of it, making room first if memory is short; false if there is none.
   bool grow(LargeHeap::Growth& draft, const Now& now);
-  // Consumes the reference.
+  // Consumes the reference, except on kOutOfMemory.
   StoreStatus publish(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                       LargeValue* value, std::uint64_t cas, const Now& now);
 
@@ -147,7 +147,6 @@ class Core {
   Queue choose_queue(std::string_view key, std::uint64_t hash);
   StoreStatus store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
                            std::uint64_t cas, const Now& now);
-  StoreStatus refuse(StoreMode mode, std::string_view key, std::uint64_t hash, StoreStatus why);
   StoreStatus extend(StoreMode mode, std::string_view key, std::uint64_t hash, const Piece& piece,
                      const Now& now);
   std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key, std::uint64_t hash,

@@ -32,8 +32,8 @@ void StoreCore::prefetch_item(std::uint64_t hash) const {
   impl_->core.prefetch_item(hash);
 }
 
-std::optional<ItemRef> StoreCore::touch(std::string_view key, std::uint64_t hash,
-                                        UnixSeconds expires_at, Now now) {
+std::expected<ItemRef, StoreStatus> StoreCore::touch(std::string_view key, std::uint64_t hash,
+                                                     UnixSeconds expires_at, Now now) {
   return impl_->core.touch(key, hash, expires_at, now);
 }
 
@@ -72,11 +72,15 @@ bool StoreCore::reserve_more(ItemDraft& draft, Now now) {
   return more;
 }
 
-StoreStatus StoreCore::publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now) {
+StoreStatus StoreCore::publish(StoreMode mode, ItemDraft&& draft, std::uint64_t cas, Now now) {
   CHECK(draft && draft.complete());
-  LargeValue* value = std::exchange(draft.value_, nullptr);
-  draft.store_ = nullptr;
-  return impl_->core.publish(mode, draft.key(), draft.key_hash_, draft.meta_, value, cas, now);
+  const StoreStatus status =
+      impl_->core.publish(mode, draft.key(), draft.key_hash_, draft.meta_, draft.value_, cas, now);
+  if (status != StoreStatus::kOutOfMemory) {
+    draft.value_ = nullptr;
+    draft.store_ = nullptr;
+  }
+  return status;
 }
 
 bool StoreCore::remove(std::string_view key, std::uint64_t hash, Now now) {

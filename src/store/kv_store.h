@@ -31,7 +31,7 @@ enum class StoreStatus : std::uint8_t {
   kStored,
   kNotStored,    // add of a present key, replace/append/prepend of an absent one
   kExists,       // cas: changed meanwhile
-  kNotFound,     // cas of an absent key
+  kNotFound,     // cas or touch of an absent key
   kTooLarge,     // value above item_bytes_max (append and prepend: the sum)
   kOutOfMemory,  // no room and eviction is off, or everything left is pinned
 };
@@ -182,23 +182,23 @@ class StoreCore {
 
   // Finds a live item and tells the eviction policy that it was used.
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
-  // As find, and sets a new expiry; the cas id stays. Also nothing if the item is there but memory
-  // for an expiry it did not have before is not: the item is left as it was.
-  std::optional<ItemRef> touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
-                               Now now);
+  // As find, and sets a new expiry; the cas id stays. Errors: kNotFound; kOutOfMemory, if the item
+  // is there but memory for an expiry it did not have before is not: it is left as it was.
+  std::expected<ItemRef, StoreStatus> touch(std::string_view key, std::uint64_t hash,
+                                            UnixSeconds expires_at, Now now);
   PinnedValue pin(const ItemRef& item);
 
   // Stores a value that is at hand whole, of any size. `cas` is the id to match under kCas, ignored
-  // otherwise. Under kAppend and kPrepend the stored item keeps its own meta. A kSet that fails,
-  // as too large or for want of memory, removes what was there: nobody is served a value that its
-  // owner meant to replace.
+  // otherwise. Under kAppend and kPrepend the stored item keeps its own meta. What fails changes
+  // nothing; a caller that will not try a kSet again removes what is there, so that nobody is
+  // served a value that its owner meant to replace.
   StoreStatus put(StoreMode mode, std::string_view key, std::uint64_t hash, ItemMeta meta,
                   std::string_view value, std::uint64_t cas, Now now);
 
   // Reserves memory for a value of more than kInlineValueBytesMax bytes; evicts to make room, but
   // all drafts together never take more than half the memory, so that stalled uploads cannot push
-  // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, so a
-  // caller that meant kSet removes it.
+  // everything out. Errors: kTooLarge, kOutOfMemory; what is stored under the key stays, as with
+  // put.
   //
   // A call does a bounded share of that work, some 100 us when items have to be evicted, and the
   // draft may come back not reserved() yet: reserve_more() goes on, in a later step. What a draft
@@ -209,13 +209,16 @@ class StoreCore {
                                                 ItemMeta meta, std::uint64_t value_bytes, Now now);
   // False: no memory now, as kOutOfMemory.
   bool reserve_more(ItemDraft& draft, Now now);
-  // Publishes a complete draft; the draft is consumed whatever the status.
-  StoreStatus publish(StoreMode mode, ItemDraft draft, std::uint64_t cas, Now now);
+  // Publishes a complete draft. The draft is consumed, except on kOutOfMemory: it may be published
+  // again.
+  StoreStatus publish(StoreMode mode, ItemDraft&& draft, std::uint64_t cas, Now now);
 
   bool remove(std::string_view key, std::uint64_t hash, Now now);
 
-  // memcached's incr (wraps at 2^64) and decr (stops at 0) of a decimal value of up to 20 digits.
-  // Both keep at least the stored length, padding with spaces, as memcached does.
+  // memcached's incr (wraps at 2^64) and decr (stops at 0). As there, the stored value is what
+  // strtoull makes of it: white space and a sign may come first, white space or a NUL ends it
+  // whatever follows, and a minus sign makes it wrap, but not to 2^63 or more. Both keep at least
+  // the stored length, padding with spaces. A value stored as chunks is not a number.
   std::expected<std::uint64_t, ArithError> arith(std::string_view key, std::uint64_t hash,
                                                  bool increment, std::uint64_t delta, Now now);
 

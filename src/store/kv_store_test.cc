@@ -105,13 +105,12 @@ TEST_F(KvStoreTest, ExtensionsGrowIntoChunks) {
   EXPECT_EQ(get(core_, "k"), expected);
 }
 
-TEST_F(KvStoreTest, AFailedSetTakesTheOldValueWithIt) {
+TEST_F(KvStoreTest, AWriteThatFailsChangesNothing) {
   set(core_, "k", "old");
   EXPECT_EQ(put(StoreMode::kAdd, "k", std::string(kItemBytesDefault + 1, 'x')),
             StoreStatus::kTooLarge);
-  EXPECT_EQ(get(core_, "k"), "old");
   EXPECT_EQ(set(core_, "k", std::string(kItemBytesDefault + 1, 'x')), StoreStatus::kTooLarge);
-  EXPECT_EQ(get(core_, "k"), std::nullopt);
+  EXPECT_EQ(get(core_, "k"), "old");
 }
 
 TEST_F(KvStoreTest, Arithmetic) {
@@ -177,7 +176,7 @@ TEST_F(KvStoreTest, TouchKeepsTheItem) {
     EXPECT_EQ(content(core_, *item), value);
     EXPECT_FALSE(core_.find(key, hash_key(key), at_second(3000)));
   }
-  EXPECT_FALSE(core_.touch("x", hash_key("x"), 2000, kNow));
+  EXPECT_EQ(core_.touch("x", hash_key("x"), 2000, kNow).error(), StoreStatus::kNotFound);
   set(core_, "a", "1", {.expires_at = 2000});
   ASSERT_TRUE(core_.touch("a", hash_key("a"), 0, kNow));
   EXPECT_EQ(get(core_, "a", at_second(4'000'000'000)), "1");

@@ -39,24 +39,24 @@ void Core::drop_dead(std::string_view key, std::uint64_t hash, const Now& now) {
   shared_.index.unlock(home);
 }
 
-std::optional<ItemRef> Core::touch(std::string_view key, std::uint64_t hash, UnixSeconds expires_at,
-                                   const Now& now) {
+std::expected<ItemRef, StoreStatus> Core::touch(std::string_view key, std::uint64_t hash,
+                                                UnixSeconds expires_at, const Now& now) {
   begin(now);
   for (;;) {
     // A first look, for how much room a new record would need.
     const Ref seen = shared_.index.find(key, hash);
-    if (seen == 0) return std::nullopt;
+    if (seen == 0) return std::unexpected(StoreStatus::kNotFound);
     const Record peeked = shared_.index.record(seen);
     const std::uint32_t room = shared_.granule.round_up(peeked.bytes() + 4);
     const Queue queue = segment_of(seen).queue.load(std::memory_order_relaxed);
     const bool in_place = peeked.has_expiry() || expires_at == 0;
-    if (!in_place && !ensure_room(queue, room, now)) return std::nullopt;
+    const bool has_memory = in_place || ensure_room(queue, room, now);
 
     const Index::Home home = shared_.index.lock(hash);
     const Index::Slot slot = find_live(home, key, hash, now);
-    if (!slot) {
+    if (!slot || !has_memory) {
       shared_.index.unlock(home);
-      return std::nullopt;
+      return std::unexpected(slot ? StoreStatus::kOutOfMemory : StoreStatus::kNotFound);
     }
     Ref ref = slot.ref();
     Record record = shared_.index.record(ref);

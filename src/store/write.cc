@@ -45,16 +45,16 @@ StoreStatus Core::put(StoreMode mode, std::string_view key, std::uint64_t hash, 
   DCHECK(!key.empty() && key.size() <= kKeyBytesMax);
   begin(now);
   if (is_extension(mode)) return extend(mode, key, hash, {value, nullptr}, now);
-  if (value.size() > shared_.options.item_bytes_max) {
-    return refuse(mode, key, hash, StoreStatus::kTooLarge);
-  }
+  if (value.size() > shared_.options.item_bytes_max) return StoreStatus::kTooLarge;
   Record::Parts parts{key, value, 0, meta, 0, 0};
   if (value.size() <= kInlineValueBytesMax) return store_record(mode, hash, parts, cas, now);
   LargeValue* large = reserve(hash, value.size(), now);
-  if (large == nullptr) return refuse(mode, key, hash, StoreStatus::kOutOfMemory);
+  if (large == nullptr) return StoreStatus::kOutOfMemory;
   LargeCursor cursor = shared_.heap.begin(large);
   shared_.heap.write(large, cursor, value);
-  return publish(mode, key, hash, meta, large, cas, now);
+  const StoreStatus status = publish(mode, key, hash, meta, large, cas, now);
+  if (status == StoreStatus::kOutOfMemory) shared_.discard(large, value.size());
+  return status;
 }
 
 bool Core::begin_draft(std::uint64_t value_bytes) {
@@ -106,25 +106,18 @@ StoreStatus Core::publish(StoreMode mode, std::string_view key, std::uint64_t ha
   begin(now);
   if (is_extension(mode)) {
     const StoreStatus status = extend(mode, key, hash, {{}, value}, now);
-    shared_.discard(value, value->value_bytes);
+    if (status != StoreStatus::kOutOfMemory) shared_.discard(value, value->value_bytes);
     return status;
   }
   const std::uint64_t value_bytes = value->value_bytes;
   const Record::Parts parts{key, {}, shared_.heap.unit_of(value), meta, 0, 0};
   const StoreStatus status = store_record(mode, hash, parts, cas, now);
-  if (status != StoreStatus::kStored) {
-    shared_.discard(value, value->value_bytes);
-  } else {
+  if (status == StoreStatus::kStored) {
     shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  } else if (status != StoreStatus::kOutOfMemory) {
+    shared_.discard(value, value_bytes);
   }
   return status;
-}
-
-// A set that fails takes the old value with it: who set a value must not be served another.
-StoreStatus Core::refuse(StoreMode mode, std::string_view key, std::uint64_t hash,
-                         StoreStatus why) {
-  if (mode == StoreMode::kSet) remove(key, hash, {});
-  return why;
 }
 
 // New items go to the small queue, those that were evicted from there too early to the main one,
@@ -159,9 +152,7 @@ StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts
             : Record::bytes_for(parts.key.size(), parts.value.size(), parts.meta));
   for (;;) {
     const Queue queue = choose_queue(parts.key, hash);
-    if (!ensure_room(queue, bytes, now)) {
-      return refuse(mode, parts.key, hash, StoreStatus::kOutOfMemory);
-    }
+    if (!ensure_room(queue, bytes, now)) return StoreStatus::kOutOfMemory;
     const Index::Home home = shared_.index.lock(hash);
     const Index::Slot slot = find_live(home, parts.key, hash, now);
     const Record old = shared_.index.record(slot ? slot.ref() : 0);
@@ -180,7 +171,7 @@ StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts
       undo_append(queue, ref);
       shared_.index.unlock(home);
       if (make_index_room(hash, now)) continue;
-      return refuse(mode, parts.key, hash, StoreStatus::kOutOfMemory);
+      return StoreStatus::kOutOfMemory;
     }
     count_item(record);
     if (large) {

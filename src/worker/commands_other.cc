@@ -74,10 +74,12 @@ void Worker::remove(Pending& pending) {
 }
 
 void Worker::arith(Pending& pending) {
-  note_served(*pending.connection, 0);
   const TextCommand& command = pending.parse.command;
   const bool increment = command.op == TextOp::kIncr;
   const auto value = core_.arith(command.key, pending.key_hash, increment, command.delta, now_);
+  const bool refused = !value && value.error() == ArithError::kOutOfMemory;
+  if (try_again_later(pending, refused ? StoreStatus::kOutOfMemory : StoreStatus::kStored)) return;
+  note_served(*pending.connection, 0);
   if (value) {
     stats_.add(increment ? Counter::kIncrHits : Counter::kDecrHits);
   } else if (value.error() == ArithError::kNotFound) {
@@ -101,15 +103,19 @@ void Worker::arith(Pending& pending) {
 }
 
 void Worker::touch(Pending& pending) {
-  note_served(*pending.connection, 0);
   const TextCommand& command = pending.parse.command;
-  const bool touched =
-      core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s), now_)
-          .has_value();
+  const auto item =
+      core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s), now_);
+  const StoreStatus status = item ? StoreStatus::kStored : item.error();
+  if (try_again_later(pending, status)) return;
+  note_served(*pending.connection, 0);
   stats_.add(Counter::kCmdTouch);
-  stats_.add(touched ? Counter::kTouchHits : Counter::kTouchMisses);
+  stats_.add(status == StoreStatus::kNotFound ? Counter::kTouchMisses : Counter::kTouchHits);
+  if (status == StoreStatus::kOutOfMemory) stats_.add(Counter::kOutOfMemory);
   if (command.noreply) return;
-  pending.connection->reply(touched ? text_reply::kTouched : text_reply::kNotFound);
+  pending.connection->reply(status == StoreStatus::kStored     ? text_reply::kTouched
+                            : status == StoreStatus::kNotFound ? text_reply::kNotFound
+                                                               : text_reply::kOutOfMemory);
 }
 
 void Worker::flush_all(Pending& pending) {

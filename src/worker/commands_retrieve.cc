@@ -29,10 +29,15 @@ void Worker::retrieve(Pending& pending) {
   const TextCommand& command = pending.parse.command;
   Connection& connection = *pending.connection;
   const bool touches = command.op == TextOp::kGat || command.op == TextOp::kGats;
-  const std::optional<ItemRef> item =
-      touches ? core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s),
-                            now_)
-              : core_.find(command.key, pending.key_hash, now_);
+  std::optional<ItemRef> item;
+  if (touches) {
+    const auto touched =
+        core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s), now_);
+    if (try_again_later(pending, touched ? StoreStatus::kStored : touched.error())) return;
+    if (touched) item = *touched;
+  }
+  // Also when there was no memory for a later expiry: it may go early, as by eviction.
+  if (!item) item = core_.find(command.key, pending.key_hash, now_);
   char* room = nullptr;
   if (item) {
     const std::uint64_t body_bytes =

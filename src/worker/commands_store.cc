@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "wire/exptime.h"
 #include "wire/memcache_reply.h"
 #include "worker/worker.h"
@@ -25,6 +26,7 @@ void Worker::store_inline(Pending& pending) {
   const StoreStatus status =
       core_.put(mode, command.key, pending.key_hash, meta, value, command.cas, now_);
   if (try_again_later(pending, status)) return;
+  drop_refused(mode, status, command.key, pending.key_hash);
   note_served(connection, command.value_bytes);
   stats_.add(Counter::kCmdSet);
   stats_.sizes.record(value.size());
@@ -55,8 +57,7 @@ void Worker::store_large(Pending& pending) {
   stats_.sizes.record(command.value_bytes);
   if (status != StoreStatus::kStored) {
     stats_.add(Counter::kCmdSet);
-    // A set that is refused leaves no older value to be served.
-    if (*pending.store == StoreMode::kSet) core_.remove(command.key, pending.key_hash, now_);
+    drop_refused(*pending.store, status, command.key, pending.key_hash);
     reply_store(connection, *pending.store, status, command.noreply);
     connection.begin_swallow(command.value_bytes + 2);
     return;
@@ -80,6 +81,13 @@ void Worker::store_large(Pending& pending) {
 // again in a later step.
 bool Worker::try_again_later(Pending& pending, StoreStatus status) {
   Connection& connection = *pending.connection;
+  if (!waits_for_memory(connection, status)) return false;
+  put_back(pending);
+  connection.errand = true;  // it is executed here, and not sent home before
+  return true;
+}
+
+bool Worker::waits_for_memory(Connection& connection, StoreStatus status) {
   if (status != StoreStatus::kOutOfMemory || !core_.memory_is_coming()) {
     connection.memory_wanted = Nanos(0);
     return false;
@@ -90,12 +98,27 @@ bool Worker::try_again_later(Pending& pending, StoreStatus status) {
     return false;
   }
   stats_.add(Counter::kMemoryWaits);
-  put_back(pending);
   return true;
 }
 
-void Worker::finish_upload(Connection& connection) {
+// A set that is refused leaves no older value to be served.
+void Worker::drop_refused(StoreMode mode, StoreStatus status, std::string_view key,
+                          std::uint64_t key_hash) {
+  const bool refused = status == StoreStatus::kTooLarge || status == StoreStatus::kOutOfMemory;
+  if (refused && mode == StoreMode::kSet) core_.remove(key, key_hash, now_);
+}
+
+// False: publishing it has to be tried again.
+bool Worker::finish_upload(Connection& connection) {
   const bool terminated = connection.body_terminated();
+  StoreStatus status = StoreStatus::kStored;
+  if (terminated) {
+    Upload& unpublished = connection.upload();
+    ItemDraft& draft = unpublished.draft;
+    status = core_.publish(unpublished.mode, std::move(draft), unpublished.cas, now_);
+    if (waits_for_memory(connection, status)) return false;
+    if (draft) drop_refused(unpublished.mode, status, draft.key(), hash_key(draft.key()));
+  }
   const std::unique_ptr<Upload> upload = connection.finish_upload();
   stats_.add(Counter::kCmdSet);
   large_queue_.remove(connection);
@@ -103,11 +126,10 @@ void Worker::finish_upload(Connection& connection) {
   if (!terminated) {
     if (!upload->noreply) connection.reply(text_reply::kBadDataChunk);
   } else {
-    const StoreStatus status =
-        core_.publish(upload->mode, std::move(upload->draft), upload->cas, now_);
     reply_store(connection, upload->mode, status, upload->noreply);
   }
   if (!connection.output().empty()) dirty_.push_back(connection);
+  return true;
 }
 
 void Worker::reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply) {

@@ -103,6 +103,7 @@ class Connection final : public Stream,
   // Moves input into the draft, or discards it; true when the phase came to its end.
   bool advance_body();
   bool body_terminated() const;  // two more bytes are there
+  Upload& upload() { return *upload_; }
   std::unique_ptr<Upload> finish_upload();
   void begin_closing() { phase_ = Phase::kClosing; }
   void grant_upload(std::uint64_t bytes) { upload_credit_ = bytes; }

@@ -65,7 +65,7 @@ bool Worker::parse_connection(Connection& connection) {
       connection.starving = true;
       return false;
     }
-    if (upload) finish_upload(connection);
+    if (upload && !finish_upload(connection)) return false;
   }
   if (!belongs_here(connection) && !connection.errand) return false;  // settle() sends it home
   std::size_t from = connection.input_begin();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,34 @@
 #include "store/kv_store.h"
 
 namespace minos::testing {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+inline std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * 4096;
+}
+
+inline void expect_within_limit(const KvStore& store) {
+  const MemoryUse use = store.memory();
+  ASSERT_LE(use.used_bytes, use.limit_bytes);
+  // At rest nothing is on its way from one use to another.
+  ASSERT_EQ(use.used_bytes,
+            use.log_bytes + use.large_bytes + use.index_bytes + use.buffer_bytes + use.other_bytes);
+}
 
 inline std::unique_ptr<KvStore> make_store(const StoreOptions& options) {
   auto store = KvStore::create(options);
