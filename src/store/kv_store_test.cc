@@ -131,13 +131,68 @@ TEST_F(KvStoreTest, Arithmetic) {
   EXPECT_NE(cas_of("n"), cas);
   set(core_, "n", "18446744073709551615");
   EXPECT_EQ(arith("n", true, 2).value(), 1U);
-  for (const std::string_view bad :
-       {"", " 1", "x", "1x", "-1", "18446744073709551616", "000000000000000000001"}) {
-    set(core_, "n", bad);
-    EXPECT_EQ(arith("n", true, 1).error(), ArithError::kNonNumeric) << bad;
-  }
   set(core_, "n", std::string(10'000, '1'));
   EXPECT_EQ(arith("n", true, 1).error(), ArithError::kNonNumeric);
+}
+
+// As memcached 1.6.18 answered.
+TEST_F(KvStoreTest, NumbersAreWhatMemcachedTakesForOne) {
+  using namespace std::string_view_literals;
+  for (const std::string_view bad :
+       {""sv, " "sv, "x"sv, "1x"sv, "1-"sv, "1.5"sv, "0x10"sv, "++1"sv, "+ 1"sv, "-1"sv, " -1"sv,
+        "--1"sv, "-5 "sv, "\0"sv, "\0001"sv, "1\xa0"sv, "18446744073709551616"sv,
+        "99999999999999999999"sv, "-9223372036854775808"sv}) {
+    set(core_, "n", bad);
+    for (const bool increment : {true, false}) {
+      const auto value = arith("n", increment, 1);
+      ASSERT_FALSE(value) << bad;
+      EXPECT_EQ(value.error(), ArithError::kNonNumeric) << bad;
+      EXPECT_EQ(get(core_, "n"), bad);
+    }
+  }
+  for (const std::string_view one : {"1"sv,
+                                     " 1"sv,
+                                     "\t1"sv,
+                                     "\n1"sv,
+                                     "\r\n1"sv,
+                                     "\v1"sv,
+                                     "\f1"sv,
+                                     "+1"sv,
+                                     " +1"sv,
+                                     "1 2"sv,
+                                     "1\t"sv,
+                                     "1\n"sv,
+                                     "1\r"sv,
+                                     "1\v"sv,
+                                     "1\f"sv,
+                                     "1 x"sv,
+                                     "1\0"sv,
+                                     "1\0x"sv,
+                                     "1 \0"sv,
+                                     "001"sv,
+                                     "000000000000000000001"sv,
+                                     "0000000000000000000000000000001"sv,
+                                     "1                    "sv,
+                                     "                    1"sv,
+                                     "-18446744073709551615"sv,
+                                     "1 99999999999999999999"sv}) {
+    set(core_, "n", one);
+    EXPECT_EQ(arith("n", true, 1), 2U) << one;
+    EXPECT_EQ(get(core_, "n"), "2" + std::string(one.size() - 1, ' '));
+    set(core_, "n", one);
+    EXPECT_EQ(arith("n", false, 1), 0U) << one;
+    EXPECT_EQ(get(core_, "n"), "0" + std::string(one.size() - 1, ' '));
+  }
+  set(core_, "n", "-0");
+  EXPECT_EQ(arith("n", true, 1), 1U);
+  set(core_, "n", "+18446744073709551615");
+  EXPECT_EQ(arith("n", true, 1), 0U);
+  set(core_, "n", "-9223372036854775809");
+  EXPECT_EQ(arith("n", true, 1), 9223372036854775808U);
+  const std::string longest = std::string(kInlineValueBytesMax - 1, '0') + "9";
+  set(core_, "n", longest);
+  EXPECT_EQ(arith("n", true, 1), 10U);
+  EXPECT_EQ(get(core_, "n"), "10" + std::string(kInlineValueBytesMax - 2, ' '));
 }
 
 TEST_F(KvStoreTest, ExpiryIsExactAndSwept) {
