@@ -199,6 +199,38 @@ TEST(StoreConcurrency, HoldsWhileEvicting) {
   }
 }
 
+// Items that one core stores and another removes.
+TEST(StoreConcurrency, CountsAreNeverNegative) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB, .cores = 2});
+  std::atomic<std::uint64_t> stored{0};
+  std::atomic<bool> stop{false};
+  std::thread adder([&] {
+    StoreCore& core = store->core(CoreId{0});
+    for (std::uint64_t n = 1; !stop.load(); ++n) {
+      set(core, numbered("key", n), "value");
+      stored.store(n);
+      core.quiesce();
+    }
+    core.offline();
+  });
+  std::thread remover([&] {
+    StoreCore& core = store->core(CoreId{1});
+    for (std::uint64_t n = 1; !stop.load();) {
+      if (n > stored.load()) continue;
+      const std::string key = numbered("key", n++);
+      core.remove(key, hash_key(key), kNow);
+      core.quiesce();
+    }
+    core.offline();
+  });
+  std::uint64_t most = 0;
+  while (stored.load() < 4 * kRounds) most = std::max(most, store->stats().items);
+  stop.store(true);
+  adder.join();
+  remover.join();
+  EXPECT_LE(most, stored.load());
+}
+
 TEST(StoreConcurrency, BuffersAreChargedMeanwhile) {
   Hammer hammer({.memory_bytes = 24 * kMiB, .cores = kThreads}, 2000);
   std::atomic<bool> stop{false};

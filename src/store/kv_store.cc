@@ -202,6 +202,10 @@ StoreStats KvStore::stats() const {
   };
   for (const auto& core : impl_->cores) add(core->impl_->core.counters());
   add(impl_->service->counters());
+  // A sum over cores that go on meanwhile may have seen an item's end without its beginning.
+  for (std::uint64_t* count : {&sum.items, &sum.item_bytes, &sum.large_items}) {
+    if (*count >> 63 != 0) *count = 0;
+  }
   sum.index_pages = impl_->shared.index.pages();
   return sum;
 }
