@@ -67,10 +67,11 @@ std::uint32_t Core::clean(std::uint64_t bytes, Pace pace, const Now& now) {
       if (victim_.id == kNoSegment && done == 0) break;
       continue;
     }
-    if (!urgent && !is_short(pace)) break;
-    if (claim_dead(urgent)) continue;
+    const bool moving = move_.from != nullptr && pace != Pace::kForChunks;
+    if (!urgent && !moving && !is_short(pace)) break;
+    if (!moving && claim_dead(urgent)) continue;
     if (pace != Pace::kForChunks) {
-      const std::uint64_t copied = empty_large_segment(urgent && !shared_.options.evict);
+      const std::uint64_t copied = empty_large_segment(urgent && !shared_.options.evict, bytes);
       bytes -= std::min(bytes, copied);
       if (copied != 0) {
         ++records;

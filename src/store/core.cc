@@ -30,6 +30,7 @@ void Core::quiesce() {
 
 void Core::offline() {
   put_back_victim();
+  abandon_move();
   end_sweep();
   shared_.epochs.offline(number_);
   lent_ = false;

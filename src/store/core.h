@@ -85,6 +85,14 @@ class Core {
     SegmentId id = kNoSegment;
     std::uint32_t at = 0;
   };
+  // A large value on its way to other chunks: one reference to each.
+  struct Move {
+    LargeValue* from = nullptr;
+    LargeValue* to = nullptr;
+    LargeCursor read;
+    LargeCursor write;
+  };
+  static constexpr std::size_t kTenantsMax = 64;
 
   // Bytes cleaned per byte stored while memory is short: twice what is needed when half of what is
   // cleaned is dead.
@@ -186,8 +194,10 @@ class Core {
   void put_back_victim();
 
   // relocate.cc
-  std::uint64_t empty_large_segment(bool thorough);
-  std::uint64_t relocate(std::uint32_t unit, std::uint64_t hash);
+  std::uint64_t empty_large_segment(bool thorough, std::uint64_t bytes_max);
+  bool begin_move(const LargeHeap::Tenant& tenant);
+  void end_move();
+  void abandon_move();
 
   // maintain.cc
   std::uint32_t sweep(const Now& now, std::uint32_t budget);
@@ -205,6 +215,10 @@ class Core {
   Victim victim_;
   Sweep sweep_;
   std::uint64_t look_in_bytes_ = 0;  // clean() has nothing to look for before
+  Move move_;
+  std::array<LargeHeap::Tenant, kTenantsMax> tenants_;  // of the segment that is being emptied
+  std::size_t tenants_left_ = 0;
+  std::uint32_t looks_to_skip_ = 0;
   std::uint64_t cas_next_ = 0;
   std::uint64_t cas_end_ = 0;
   Counters counters_;

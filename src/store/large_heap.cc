@@ -267,14 +267,17 @@ void LargeHeap::write(LargeValue* value, LargeCursor& cursor, std::string_view b
   }
 }
 
-void LargeHeap::copy(LargeValue* from, LargeValue* to, LargeCursor& cursor) const {
-  LargeCursor source = begin(from);
-  while (source.value_offset < from->value_bytes) {
+std::uint64_t LargeHeap::copy(LargeValue* from, LargeCursor& read, LargeValue* to,
+                              LargeCursor& write_at, std::uint64_t bytes_max) const {
+  std::uint64_t copied = 0;
+  while (copied < bytes_max && read.value_offset < from->value_bytes) {
     iovec part{};
-    gather(from, source, from->value_bytes, {&part, 1});
-    write(to, cursor, {static_cast<const char*>(part.iov_base), part.iov_len});
-    advance(from, source, part.iov_len);
+    gather(from, read, bytes_max - copied, {&part, 1});
+    write(to, write_at, {static_cast<const char*>(part.iov_base), part.iov_len});
+    advance(from, read, part.iov_len);
+    copied += part.iov_len;
   }
+  return copied;
 }
 
 }  // namespace minos::store

@@ -96,8 +96,9 @@ class LargeHeap {
   std::size_t gather(const LargeValue* value, LargeCursor cursor, std::uint64_t bytes_max,
                      std::span<iovec> out) const;
   void write(LargeValue* value, LargeCursor& cursor, std::string_view bytes) const;
-  // Copies a whole value to where the cursor of another one stands.
-  void copy(LargeValue* from, LargeValue* to, LargeCursor& cursor) const;
+  // Copies up to bytes_max of one value to another, each from its cursor on; returns how much.
+  std::uint64_t copy(LargeValue* from, LargeCursor& read, LargeValue* to, LargeCursor& write_at,
+                     std::uint64_t bytes_max) const;
 
   // Relaxed snapshots, for reports and for deciding what to clean.
   std::uint32_t segments() const { return segments_.load(std::memory_order_relaxed); }

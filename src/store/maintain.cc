@@ -20,7 +20,7 @@ std::uint32_t Core::maintain(const Now& now, std::uint32_t budget) {
   quiesce_if_unused();
   if (!shared_.limbo.empty()) shared_.limbo.collect(false);
   std::uint32_t done = 0;
-  if (victim_.id != kNoSegment || is_short(Pace::kForRecords)) {
+  if (victim_.id != kNoSegment || move_.from != nullptr || is_short(Pace::kForRecords)) {
     done = clean(budget * kBytesPerRecord, Pace::kForRecords, now);
   }
   if (done < budget) done += sweep(now, budget - done);

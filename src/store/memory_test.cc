@@ -242,6 +242,44 @@ TEST(StoreMemory, ALargeValueFindsRoomLittleByLittle) {
   EXPECT_EQ(get(large, "large"), value);
 }
 
+TEST(StoreMemory, ASmallWriteMovesLittleOfLargeValues) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  std::uint64_t n = 0;
+  while (store->stats().evictions == 0) {
+    ASSERT_EQ(set(core, numbered("large", n++), std::string(20'000, 'x')), StoreStatus::kStored);
+    core.quiesce();
+  }
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const std::string key = numbered("large", i);
+    if (i % 3 != 0) core.remove(key, hash_key(key), kNow);
+  }
+  const auto places = [&] {
+    std::vector<const LargeValue*> at;
+    for (std::uint64_t i = 0; i < n; i += 3) {
+      const std::string key = numbered("large", i);
+      const auto item = core.find(key, hash_key(key), kNow);
+      at.push_back(item ? item->large : nullptr);
+    }
+    core.quiesce();
+    return at;
+  };
+  std::vector<const LargeValue*> before = places();
+  int moved = 0;
+  for (std::uint64_t i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(set(core, numbered("small", i), std::string(1'000, 'x')), StoreStatus::kStored);
+    const std::vector<const LargeValue*> after = places();
+    int moved_now = 0;
+    for (std::size_t at = 0; at < after.size(); ++at) {
+      moved_now += after[at] != nullptr && after[at] != before[at] ? 1 : 0;
+    }
+    ASSERT_LE(moved_now, 1) << i;
+    moved += moved_now;
+    before = after;
+  }
+  EXPECT_GT(moved, 50);
+}
+
 TEST(StoreMemory, PrefaultTouchesAHeadStart) {
   const std::uint64_t before = resident_bytes();
   const auto store = make_store({.memory_bytes = kGiB});

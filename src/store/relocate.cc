@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <array>
 
 #include "store/core.h"
 
 // Compaction of large values: copies those that have chunks in a nearly empty segment, so that the
-// segment becomes free.
+// segment becomes free. Little by little: whoever stores something while memory is short pays for
+// a few KiB of it.
 namespace minos::store {
 
 namespace {
@@ -14,62 +16,89 @@ constexpr std::uint64_t kIdleShare = 16;
 constexpr std::uint32_t kFreeUnitsMin = kUnitsPerSegment / 2;
 constexpr std::uint32_t kFreeUnitsMinUrgent = kUnitsPerSegment / 8;
 
-constexpr std::size_t kTenantsMax = 64;
+// Longer values are left where they are: the segment that such a one fills in part is no more than
+// the idle share of what it takes.
+constexpr std::uint64_t kMovedBytesMax = kIdleShare * kSegmentBytes;
+
+// At least so much is copied at once.
+constexpr std::uint64_t kCopyMin = 4 * kKiB;
+
+// After a segment none of whose values could be moved, so many calls do not look for another.
+constexpr std::uint32_t kCallsBetweenLooks = 64;
 
 }  // namespace
 
-// Returns the bytes copied.
-std::uint64_t Core::empty_large_segment(bool thorough) {
-  const std::uint64_t idle = shared_.heap.free_units();
-  const std::uint64_t all = shared_.heap.segments() * std::uint64_t{kUnitsPerSegment};
-  if (idle < 2 * kUnitsPerSegment || (!thorough && idle < all / kIdleShare)) return 0;
-  std::array<LargeHeap::Tenant, kTenantsMax> tenants;
-  const std::size_t count =
-      shared_.heap.begin_emptying(thorough ? kFreeUnitsMinUrgent : kFreeUnitsMin, tenants);
+// Goes on with moving values out of a segment, or begins with one; copies about bytes_max. Returns
+// the bytes copied, 0 if there is nothing to gain.
+std::uint64_t Core::empty_large_segment(bool thorough, std::uint64_t bytes_max) {
+  bytes_max = std::max(bytes_max, kCopyMin);
+  if (move_.from == nullptr && tenants_left_ == 0) {
+    if (looks_to_skip_ != 0) {
+      --looks_to_skip_;
+      return 0;
+    }
+    const std::uint64_t idle = shared_.heap.free_units();
+    const std::uint64_t all = shared_.heap.segments() * std::uint64_t{kUnitsPerSegment};
+    if (idle < 2 * kUnitsPerSegment || (!thorough && idle < all / kIdleShare)) return 0;
+    tenants_left_ =
+        shared_.heap.begin_emptying(thorough ? kFreeUnitsMinUrgent : kFreeUnitsMin, tenants_);
+    looks_to_skip_ = kCallsBetweenLooks;
+  }
   std::uint64_t copied = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    copied += relocate(tenants[i].first_unit, tenants[i].key_hash);
+  while (copied < bytes_max && (move_.from != nullptr || tenants_left_ != 0)) {
+    if (move_.from == nullptr && !begin_move(tenants_[--tenants_left_])) continue;
+    looks_to_skip_ = 0;
+    copied += shared_.heap.copy(move_.from, move_.read, move_.to, move_.write, bytes_max - copied);
+    if (move_.read.value_offset == move_.from->value_bytes) end_move();
   }
   return copied;
 }
 
-// Copies one value to other chunks, if it is published. Returns its size, 0 if it stays.
-std::uint64_t Core::relocate(std::uint32_t unit, std::uint64_t hash) {
+// Prepares to copy one value to other chunks, if it is published and there are any.
+bool Core::begin_move(const LargeHeap::Tenant& tenant) {
   // Under the lock only long enough to hold on to the value.
-  Index::Home home = shared_.index.lock(hash);
-  Index::Slot slot = shared_.index.find_large(home, unit, hash);
-  if (!slot) {
-    shared_.index.unlock(home);
-    return 0;
-  }
-  LargeValue* value = shared_.heap.value_at(unit);
-  LargeHeap::add_reference(value);
-  const std::uint32_t record_bytes = stored_bytes(shared_.index.record(slot.ref()));
-  const Queue queue = segment_of(slot.ref()).queue.load(std::memory_order_relaxed);
+  const Index::Home home = shared_.index.lock(tenant.key_hash);
+  const bool published =
+      static_cast<bool>(shared_.index.find_large(home, tenant.first_unit, tenant.key_hash));
+  LargeValue* const value = shared_.heap.value_at(tenant.first_unit);
+  if (published) LargeHeap::add_reference(value);
   shared_.index.unlock(home);
-
-  const std::uint64_t value_bytes = value->value_bytes;
-  std::uint64_t done = 0;
-  const bool room = has_room(queue, record_bytes) || open_segment(queue, 0);
-  LargeValue* copy =
-      room ? shared_.heap.allocate(value_bytes, hash, LargeHeap::kNoNewSegments) : nullptr;
-  if (copy != nullptr) {
-    LargeCursor cursor = LargeHeap::begin(copy);
-    shared_.heap.copy(value, copy, cursor);
-    home = shared_.index.lock(hash);
-    slot = shared_.index.find_large(home, unit, hash);
-    // Another record of the same value may be there by now, and be longer.
-    if (slot && stored_bytes(shared_.index.record(slot.ref())) <= record_bytes) {
-      move_record(slot, queue, shared_.index.record(slot.ref()).uses(), shared_.heap.unit_of(copy));
-      shared_.large_queues.replace(value, copy, shared_.log.stamp(value_bytes));
-      shared_.limbo.retire(value);
-      done = value_bytes;
-    }
-    shared_.index.unlock(home);
-    if (done == 0) shared_.heap.drop_reference(copy);
+  if (!published) return false;
+  LargeValue* const copy =
+      value->value_bytes > kMovedBytesMax
+          ? nullptr
+          : shared_.heap.allocate(value->value_bytes, tenant.key_hash, LargeHeap::kNoNewSegments);
+  if (copy == nullptr) {
+    shared_.heap.drop_reference(value);
+    return false;
   }
-  shared_.heap.drop_reference(value);
-  return done;
+  move_ = {value, copy, LargeHeap::begin(value), LargeHeap::begin(copy)};
+  return true;
+}
+
+// The copy is complete: it takes the place of the value if that is still there.
+void Core::end_move() {
+  LargeValue* const value = move_.from;
+  const Index::Home home = shared_.index.lock(value->key_hash);
+  const Index::Slot slot =
+      shared_.index.find_large(home, shared_.heap.unit_of(value), value->key_hash);
+  if (slot) {
+    const Queue queue = segment_of(slot.ref()).queue.load(std::memory_order_relaxed);
+    const std::uint8_t uses = shared_.index.record(slot.ref()).uses();
+    if (move_record(slot, queue, uses, shared_.heap.unit_of(move_.to))) {
+      shared_.large_queues.replace(value, move_.to, shared_.log.stamp(value->value_bytes));
+      shared_.limbo.retire(value);
+      move_.to = nullptr;
+    }
+  }
+  shared_.index.unlock(home);
+  abandon_move();
+}
+
+void Core::abandon_move() {
+  if (move_.from != nullptr) shared_.heap.drop_reference(move_.from);
+  if (move_.to != nullptr) shared_.heap.drop_reference(move_.to);
+  move_ = {};
 }
 
 }  // namespace minos::store

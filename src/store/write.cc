@@ -236,7 +236,8 @@ std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view k
   LargeCursor cursor = shared_.heap.begin(value);
   const auto copy = [&](LargeValue* large, std::string_view at_hand) {
     if (large != nullptr) {
-      shared_.heap.copy(large, value, cursor);
+      LargeCursor read = LargeHeap::begin(large);
+      shared_.heap.copy(large, read, value, cursor, large->value_bytes);
     } else {
       shared_.heap.write(value, cursor, at_hand);
     }
