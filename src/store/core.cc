@@ -23,6 +23,8 @@ void Core::online() {
 void Core::quiesce() {
   if (online_) shared_.epochs.quiesce(number_);
   lent_ = false;
+  if (extension_.what.bytes != 0) [[unlikely]]
+    age_extension();
   if (shared_.limbo.empty()) return;
   if (shared_.options.cores > kFewCores && ++quiesces_ % kQuiescesPerCollect != 0) return;
   shared_.limbo.collect(false);
@@ -31,6 +33,7 @@ void Core::quiesce() {
 void Core::offline() {
   put_back_victim();
   abandon_move();
+  abandon_extension();
   end_sweep();
   shared_.epochs.offline(number_);
   lent_ = false;

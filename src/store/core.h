@@ -62,6 +62,7 @@ class Core {
   // maintain.cc
   std::uint32_t maintain(const Now& now, std::uint32_t budget);
 
+  std::uint64_t extension_progress() const { return extension_progress_; }
   bool memory_is_coming() const { return unfinished_ || shared_.limbo.bytes() != 0; }
 
   // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be
@@ -101,7 +102,34 @@ class Core {
   // Records after which cleaning ends whatever its budget of bytes: some 100 us.
   static constexpr std::uint32_t kRecordsPerClean = 1024;
 
-  struct Piece;  // what is appended or prepended
+  // What is appended or prepended: bytes at hand, or a draft.
+  struct Piece {
+    std::string_view bytes;
+    LargeValue* large = nullptr;
+    std::uint64_t size() const { return large != nullptr ? large->value_bytes : bytes.size(); }
+  };
+  // A large value that is being extended: what is to take its place.
+  struct Extension {
+    // Whoever asks for the same goes on with it: of a piece at hand only the length counts until
+    // the end. Nothing while bytes == 0.
+    struct What {
+      StoreMode mode = StoreMode::kSet;
+      std::uint64_t hash = 0;
+      std::uint64_t cas = 0;  // of the old value
+      std::uint64_t bytes = 0;
+      LargeValue* piece = nullptr;  // one reference
+      friend bool operator==(const What&, const What&) = default;
+    };
+    What what;
+    LargeHeap::Growth draft;
+    LargeValue* old = nullptr;  // one reference; if it is large
+    bool old_copied = false;    // or being copied
+    LargeCursor old_read;
+    LargeCursor old_write;
+    LargeCursor piece_read;
+    LargeCursor piece_write;
+    std::uint32_t idle_quiesces = 0;
+  };
 
   // core.cc: what all operations are made of.
   // Every operation: a core that nobody called online is from its first use on, and a flush whose
@@ -155,16 +183,24 @@ class Core {
   Queue choose_queue(std::string_view key, std::uint64_t hash);
   StoreStatus store_record(StoreMode mode, std::uint64_t hash, Record::Parts parts,
                            std::uint64_t cas, const Now& now);
+  bool make_index_room(std::uint64_t hash, const Now& now);
+
+  // extend.cc
   StoreStatus extend(StoreMode mode, std::string_view key, std::uint64_t hash, const Piece& piece,
                      const Now& now);
   std::optional<StoreStatus> extend_inline(StoreMode mode, std::string_view key, std::uint64_t hash,
                                            const Record& old, std::string_view piece,
                                            const Now& now);
-  std::optional<StoreStatus> extend_large(StoreMode mode, std::string_view key, std::uint64_t hash,
-                                          const Piece& piece, std::uint64_t bytes, const Now& now);
+  std::optional<StoreStatus> extend_large(std::string_view key, const Extension::What& what,
+                                          const Piece& piece, const Now& now);
+  void place_old(const Record& old, std::uint64_t piece_bytes);
+  bool copy_part(LargeValue* from, LargeCursor& read, LargeCursor& write, std::uint64_t& budget);
+  std::optional<StoreStatus> publish_extension(std::string_view key, const ItemMeta& meta,
+                                               const Piece& piece, const Now& now);
   std::optional<StoreStatus> replace_if_unchanged(const Record::Parts& parts, std::uint64_t hash,
                                                   std::uint64_t cas, const Now& now);
-  bool make_index_room(std::uint64_t hash, const Now& now);
+  void abandon_extension();
+  void age_extension();
 
   // clean.cc
   // Ahead of need, for records or for chunks, or because there is nothing left.
@@ -210,12 +246,14 @@ class Core {
   std::uint32_t quiesces_ = 0;
   bool online_ = false;
   bool lent_ = false;        // an ItemRef was handed out since the last quiesce()
-  bool unfinished_ = false;  // the last grow() ended as its share of work was done, not its draft
+  bool unfinished_ = false;  // the last write ended as its share of work was done, not itself
   std::array<Open, kQueues> open_;
   Victim victim_;
   Sweep sweep_;
   std::uint64_t look_in_bytes_ = 0;  // clean() has nothing to look for before
   Move move_;
+  Extension extension_;
+  std::uint64_t extension_progress_ = 0;
   std::array<LargeHeap::Tenant, kTenantsMax> tenants_;  // of the segment that is being emptied
   std::size_t tenants_left_ = 0;
   std::uint32_t looks_to_skip_ = 0;

@@ -101,6 +101,10 @@ bool StoreCore::memory_is_coming() const {
   return impl_->core.memory_is_coming();
 }
 
+std::uint64_t StoreCore::extension_progress() const {
+  return impl_->core.extension_progress();
+}
+
 KvStore::KvStore() = default;
 KvStore::~KvStore() = default;
 

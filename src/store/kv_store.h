@@ -231,6 +231,12 @@ class StoreCore {
   // to try is for the caller to say: as long as reserved_bytes() grows, and else for a while.
   bool memory_is_coming() const;
 
+  // kAppend and kPrepend to a large value copy it, 256 KiB a call: until the last they say
+  // kOutOfMemory and that memory is coming. This goes up while one gets on, which is a reason to go
+  // on trying; a core has one under way, others wait for it. One that is not tried again is given
+  // up after some quiesce() calls.
+  std::uint64_t extension_progress() const;
+
   KvStore& store() { return *store_; }
 
  private:

@@ -16,13 +16,15 @@ using testing::kNow;
 using testing::make_store;
 using testing::numbered;
 using testing::patterned;
+using testing::publish_all;
+using testing::put_all;
 using testing::set;
 
 class KvStoreTest : public ::testing::Test {
  protected:
   StoreStatus put(StoreMode mode, std::string_view key, std::string_view value,
                   std::uint64_t cas = 0) {
-    return core_.put(mode, key, hash_key(key), {}, value, cas, kNow);
+    return put_all(core_, mode, key, {}, value, cas);
   }
   auto arith(std::string_view key, bool increment, std::uint64_t delta) {
     return core_.arith(key, hash_key(key), increment, delta, kNow);
@@ -298,7 +300,7 @@ TEST_F(KvStoreTest, DraftsArePublishedOrGivenBack) {
             StoreStatus::kTooLarge);
   auto piece = core_.reserve("k", hash_key("k"), {}, 10'000, kNow);
   fill(*piece, value);
-  EXPECT_EQ(core_.publish(StoreMode::kAppend, std::move(*piece), 0, kNow), StoreStatus::kStored);
+  EXPECT_EQ(publish_all(core_, StoreMode::kAppend, std::move(*piece), 0), StoreStatus::kStored);
   EXPECT_EQ(get(core_, "k"), value + value.substr(0, 10'000));
   remove("k");
   core_.quiesce();

@@ -242,6 +242,51 @@ TEST(StoreMemory, ALargeValueFindsRoomLittleByLittle) {
   EXPECT_EQ(get(large, "large"), value);
 }
 
+TEST(StoreMemory, ALargeValueIsExtendedLittleByLittle) {
+  constexpr std::uint64_t kBytes = 16 * kMiB;
+  const auto store = make_store({.memory_bytes = 128 * kMiB, .item_bytes_max = 2 * kBytes});
+  StoreCore& core = store->core(CoreId{0});
+  std::string value = patterned(1, kBytes);
+  ASSERT_EQ(set(core, "a", value), StoreStatus::kStored);
+  ASSERT_EQ(set(core, "b", value), StoreStatus::kStored);
+  const auto once = [&](StoreMode mode, std::string_view key, std::string_view piece) {
+    const StoreStatus status = core.put(mode, key, hash_key(key), {}, piece, 0, kNow);
+    EXPECT_TRUE(status == StoreStatus::kStored || core.memory_is_coming());
+    core.quiesce();
+    return status;
+  };
+  const auto calls = [&](StoreMode mode, std::string_view key, std::string_view piece) {
+    std::uint64_t count = 1;
+    while (once(mode, key, piece) == StoreStatus::kOutOfMemory && count < 1000) ++count;
+    return count;
+  };
+  EXPECT_GE(calls(StoreMode::kAppend, "a", "x"), kBytes / (256 * kKiB));
+  EXPECT_EQ(get(core, "a"), value + "x");
+  EXPECT_GE(calls(StoreMode::kPrepend, "a", "y"), kBytes / (256 * kKiB));
+  EXPECT_EQ(get(core, "a"), "y" + value + "x");
+  // Two of the same kind and length, by turns: both are done, in some order.
+  StoreStatus p = StoreStatus::kOutOfMemory;
+  StoreStatus q = StoreStatus::kOutOfMemory;
+  for (int i = 0; i < 1000 && (p != q || p != StoreStatus::kStored); ++i) {
+    if (p != StoreStatus::kStored) p = once(StoreMode::kPrepend, "b", "p");
+    if (q != StoreStatus::kStored) q = once(StoreMode::kPrepend, "b", "q");
+  }
+  const std::string both = *get(core, "b");
+  EXPECT_TRUE(both == "pq" + value || both == "qp" + value);
+  // Another key waits; a value that changes meanwhile is extended as it is then.
+  EXPECT_EQ(once(StoreMode::kAppend, "a", "z"), StoreStatus::kOutOfMemory);
+  EXPECT_EQ(once(StoreMode::kAppend, "b", "z"), StoreStatus::kOutOfMemory);
+  ASSERT_EQ(set(core, "a", "short"), StoreStatus::kStored);
+  EXPECT_EQ(once(StoreMode::kAppend, "a", "z"), StoreStatus::kStored);
+  EXPECT_EQ(get(core, "a"), "shortz");
+  // Nobody goes on with this one: its memory comes back.
+  ASSERT_EQ(once(StoreMode::kAppend, "b", "z"), StoreStatus::kOutOfMemory);
+  for (int i = 0; i < 100; ++i) core.quiesce();
+  core.remove("b", hash_key("b"), kNow);
+  core.quiesce();
+  EXPECT_EQ(store->memory().large_bytes, 0U);
+}
+
 TEST(StoreMemory, ASmallWriteMovesLittleOfLargeValues) {
   const auto store = make_store({.memory_bytes = 32 * kMiB});
   StoreCore& core = store->core(CoreId{0});

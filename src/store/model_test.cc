@@ -18,6 +18,8 @@ using testing::fill;
 using testing::make_store;
 using testing::numbered;
 using testing::patterned;
+using testing::publish_all;
+using testing::put_all;
 
 struct ModelItem {
   std::string value;
@@ -156,9 +158,9 @@ class ModelRun {
       auto draft = core().reserve(key, hash_key(key), meta, value.size(), now());
       ASSERT_TRUE(draft);
       fill(*draft, value);
-      ASSERT_EQ(core().publish(mode, std::move(*draft), cas, now()), expected);
+      ASSERT_EQ(publish_all(core(), mode, std::move(*draft), cas, now()), expected);
     } else {
-      ASSERT_EQ(core().put(mode, key, hash_key(key), meta, value, cas, now()), expected);
+      ASSERT_EQ(put_all(core(), mode, key, meta, value, cas, now()), expected);
     }
     check(key);
   }

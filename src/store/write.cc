@@ -6,13 +6,6 @@
 
 namespace minos::store {
 
-// What is appended or prepended: bytes at hand, or a draft.
-struct Core::Piece {
-  std::string_view bytes;
-  LargeValue* large = nullptr;
-  std::uint64_t size() const { return large != nullptr ? large->value_bytes : bytes.size(); }
-};
-
 namespace {
 
 // Whether a store of this mode goes ahead, given what is there.
@@ -183,85 +176,6 @@ StoreStatus Core::store_record(StoreMode mode, std::uint64_t hash, Record::Parts
     if (queue == Queue::kMain && !slot) shared_.ghost.remove(hash);
     return StoreStatus::kStored;
   }
-}
-
-StoreStatus Core::extend(StoreMode mode, std::string_view key, std::uint64_t hash,
-                         const Piece& piece, const Now& now) {
-  // Ends: another round means that somebody else's write of the key went through.
-  for (;;) {
-    const Ref ref = shared_.index.find(key, hash);
-    if (ref == 0 || !is_live(shared_.index.record(ref), now)) return StoreStatus::kNotStored;
-    const Record old = shared_.index.record(ref);
-    const std::uint64_t old_bytes =
-        old.large() ? large_of(old)->value_bytes : old.inline_value().size();
-    const std::uint64_t bytes = old_bytes + piece.size();
-    if (bytes > shared_.options.item_bytes_max) return StoreStatus::kTooLarge;
-    const std::optional<StoreStatus> status =
-        bytes > kInlineValueBytesMax || old.large() || piece.large != nullptr
-            ? extend_large(mode, key, hash, piece, bytes, now)
-            : extend_inline(mode, key, hash, old, piece.bytes, now);
-    if (status) return *status;
-  }
-}
-
-// nullopt: the item changed meanwhile.
-std::optional<StoreStatus> Core::extend_inline(StoreMode mode, std::string_view key,
-                                               std::uint64_t hash, const Record& old,
-                                               std::string_view piece, const Now& now) {
-  const std::string_view value = old.inline_value();
-  const bool append = mode == StoreMode::kAppend;
-  const std::string_view first = append ? value : piece;
-  const std::string_view second = append ? piece : value;
-  std::copy(first.begin(), first.end(), scratch_.begin());
-  std::copy(second.begin(), second.end(), scratch_.begin() + first.size());
-  const std::string_view whole(scratch_.data(), first.size() + second.size());
-  return replace_if_unchanged({key, whole, 0, old.meta(), 0, 0}, hash, old.cas(), now);
-}
-
-std::optional<StoreStatus> Core::extend_large(StoreMode mode, std::string_view key,
-                                              std::uint64_t hash, const Piece& piece,
-                                              std::uint64_t bytes, const Now& now) {
-  LargeValue* value = reserve(hash, bytes, now);
-  if (value == nullptr) return StoreStatus::kOutOfMemory;
-  // Only now, as making room may have freed what was found before.
-  const Ref ref = shared_.index.find(key, hash);
-  const Record old = shared_.index.record(ref);
-  const std::uint64_t old_bytes = bytes - piece.size();
-  const bool fits = ref != 0 && (old.large() ? large_of(old)->value_bytes
-                                             : old.inline_value().size()) == old_bytes;
-  if (!fits) {
-    shared_.discard(value, value->value_bytes);
-    return std::nullopt;
-  }
-  LargeCursor cursor = shared_.heap.begin(value);
-  const auto copy = [&](LargeValue* large, std::string_view at_hand) {
-    if (large != nullptr) {
-      LargeCursor read = LargeHeap::begin(large);
-      shared_.heap.copy(large, read, value, cursor, large->value_bytes);
-    } else {
-      shared_.heap.write(value, cursor, at_hand);
-    }
-  };
-  if (mode == StoreMode::kPrepend) copy(piece.large, piece.bytes);
-  copy(old.large() ? large_of(old) : nullptr,
-       old.large() ? std::string_view{} : old.inline_value());
-  if (mode == StoreMode::kAppend) copy(piece.large, piece.bytes);
-  const auto status = replace_if_unchanged({key, {}, shared_.heap.unit_of(value), old.meta(), 0, 0},
-                                           hash, old.cas(), now);
-  if (status == StoreStatus::kStored) {
-    shared_.draft_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-  } else {
-    shared_.discard(value, value->value_bytes);
-  }
-  return status;
-}
-
-std::optional<StoreStatus> Core::replace_if_unchanged(const Record::Parts& parts,
-                                                      std::uint64_t hash, std::uint64_t cas,
-                                                      const Now& now) {
-  const StoreStatus status = store_record(StoreMode::kCas, hash, parts, cas, now);
-  if (status == StoreStatus::kExists || status == StoreStatus::kNotFound) return std::nullopt;
-  return status;
 }
 
 }  // namespace minos::store

@@ -92,6 +92,10 @@ bool Worker::waits_for_memory(Connection& connection, StoreStatus status) {
     connection.memory_wanted = Nanos(0);
     return false;
   }
+  const std::uint64_t progress = core_.extension_progress();
+  if (std::exchange(connection.extension_progress, progress) != progress) {
+    connection.memory_wanted = Nanos(0);
+  }
   if (connection.memory_wanted == Nanos(0)) connection.memory_wanted = now_.mono;
   if (now_.mono - connection.memory_wanted > kMemoryWaitMax) {
     connection.memory_wanted = Nanos(0);

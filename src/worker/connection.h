@@ -116,16 +116,17 @@ class Connection final : public Stream,
   CoreId home;               // where it belongs when no large value keeps it elsewhere
   CoreId moving_to;          // after detached(), when moving
   bool moving = false;
-  bool closing_now = false;           // Tx::close was asked
-  bool peer_done = false;             // end of stream was received
-  bool errand = false;                // moved to have its next command executed away from home
-  bool cut = false;                   // commands of this burst were put back
-  bool starving = false;              // for want of a buffer
-  Nanos memory_wanted{0};             // since when a write waits for freed memory; 0: none does
-  std::unique_ptr<Upload> reserving;  // of a command put back until all its memory is reserved
-  Nanos ready_at{0};                  // when its oldest unserved input was noticed
-  Nanos large_placed{0};              // when the large value under way was given to this core
-  Nanos large_started{0};             // its first quantum; 0: none yet
+  bool closing_now = false;              // Tx::close was asked
+  bool peer_done = false;                // end of stream was received
+  bool errand = false;                   // moved to have its next command executed away from home
+  bool cut = false;                      // commands of this burst were put back
+  bool starving = false;                 // for want of a buffer
+  Nanos memory_wanted{0};                // since when a write waits for freed memory; 0: none does
+  std::uint64_t extension_progress = 0;  // of the store, when it was last tried
+  std::unique_ptr<Upload> reserving;     // of a command put back until all its memory is reserved
+  Nanos ready_at{0};                     // when its oldest unserved input was noticed
+  Nanos large_placed{0};                 // when the large value under way was given to this core
+  Nanos large_started{0};                // its first quantum; 0: none yet
   std::uint64_t large_value_bytes = 0;
 
   void note_command(UnixSeconds now);

@@ -108,6 +108,24 @@ inline std::string patterned(std::uint64_t seed, std::size_t bytes) {
   return out;
 }
 
+// For appends and prepends to large values, which take several calls.
+inline StoreStatus put_all(StoreCore& core, StoreMode mode, std::string_view key, ItemMeta meta,
+                           std::string_view value, std::uint64_t cas, Now now = kNow) {
+  for (;;) {
+    const std::uint64_t progress = core.extension_progress();
+    const StoreStatus status = core.put(mode, key, hash_key(key), meta, value, cas, now);
+    if (status != StoreStatus::kOutOfMemory || core.extension_progress() == progress) return status;
+  }
+}
+inline StoreStatus publish_all(StoreCore& core, StoreMode mode, ItemDraft&& draft,
+                               std::uint64_t cas, Now now = kNow) {
+  for (;;) {
+    const std::uint64_t progress = core.extension_progress();
+    const StoreStatus status = core.publish(mode, std::move(draft), cas, now);
+    if (status != StoreStatus::kOutOfMemory || core.extension_progress() == progress) return status;
+  }
+}
+
 // A draft with all its memory, however many calls that takes; nullopt if there is none.
 inline std::optional<ItemDraft> reserve_all(StoreCore& core, std::string_view key,
                                             std::uint64_t value_bytes, ItemMeta meta = {}) {
