@@ -272,6 +272,7 @@ void reserve() {
       CHECK(set(core, n++, value));
       core.quiesce();
     }
+    store->prefault(kGiB);
     std::vector<double> calls;
     const int rounds = bytes == kMiB ? 100 : 2;
     for (int round = 0; round < rounds; ++round) {

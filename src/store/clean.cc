@@ -47,7 +47,9 @@ bool Core::relieve(std::uint64_t bytes_needed, const Now& now) {
   // Enough was freed already, it only waits for other cores (or for the caller to let go of its
   // ItemRefs); to free more would empty the store in vain.
   if (shared_.limbo.bytes() >= bytes_needed + shared_.limbo_slack_bytes) return false;
-  return clean(kSegmentBytes, Pace::kUrgent, now) != 0;
+  if (clean(kSegmentBytes, Pace::kUrgent, now) != 0) return true;
+  // What has expired or was flushed is dead, but counted as live until it is swept.
+  return sweep(now, kRecordsPerClean) != 0;
 }
 
 // Cleans about that many bytes of segments, or kRecordsPerClean records if that is less; returns

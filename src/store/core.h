@@ -139,6 +139,7 @@ class Core {
       online();
     if (shared_.flush.is_due(now.unix_s)) [[unlikely]] {
       shared_.flush.apply_if_due(now.unix_s, shared_.next_cas);
+      shared_.sweep_begun.store(0, std::memory_order_relaxed);
     }
   }
   bool is_live(std::uint64_t cas, UnixSeconds expires_at, const Now& now) const {

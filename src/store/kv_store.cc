@@ -154,6 +154,7 @@ void KvStore::flush_all(UnixSeconds at, Now now) {
     shared.flush.schedule(at);
   } else {
     shared.flush.apply(shared.next_cas);
+    shared.sweep_begun.store(0, std::memory_order_relaxed);
   }
 }
 

@@ -157,11 +157,9 @@ TEST(StoreMemory, AFullStoreLeavesMemoryToBuffersWhenNothingMayBeEvicted) {
   expect_within_limit(*store);
   // And what a client can do with them: make room.
   store->flush_all(0, kNow);
-  for (int i = 0; i < 1000; ++i) {
-    core.quiesce();
-    core.maintain(kNow, 1000);
-  }
-  EXPECT_EQ(set(core, "k", std::string(500'000, 'x')), StoreStatus::kStored);
+  EXPECT_EQ(set(core, "k", std::string(1'000, 'x')), StoreStatus::kStored);
+  core.quiesce();
+  EXPECT_EQ(set(core, "l", std::string(500'000, 'x')), StoreStatus::kStored);
 }
 
 TEST(StoreMemory, BuffersAreHadOnceReadersLetGoOfWhatWasEvicted) {
@@ -238,7 +236,14 @@ TEST(StoreMemory, ALargeValueFindsRoomLittleByLittle) {
   EXPECT_LT(calls, kValueBytes / (32 * kKiB));
   const std::string value = patterned(1, kValueBytes);
   fill(*draft, value);
-  ASSERT_EQ(large.publish(StoreMode::kSet, std::move(*draft), 0, kNow), StoreStatus::kStored);
+  // Its record may have to wait for what the other core has not let go of yet.
+  StoreStatus status = StoreStatus::kOutOfMemory;
+  for (int tries = 0; tries < 10 && status == StoreStatus::kOutOfMemory; ++tries) {
+    small.quiesce();
+    large.quiesce();
+    status = large.publish(StoreMode::kSet, std::move(*draft), 0, kNow);
+  }
+  ASSERT_EQ(status, StoreStatus::kStored);
   EXPECT_EQ(get(large, "large"), value);
 }
 
