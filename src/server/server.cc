@@ -201,17 +201,18 @@ void Server::plan_epoch() {
   }
 }
 
-// Touches memory ahead of the workers; often while they fill it, seldom while nothing happens.
+// Touches memory ahead of the workers; often while they fill it, seldom while nothing happens, but
+// within the time in which a fast upload uses up what lies ahead.
 void Server::housekeep(const std::stop_token& stop) {
   constexpr std::uint64_t kPrefaultBytes = 64 * kMiB;
+  constexpr auto kPauseMax = std::chrono::milliseconds(80);
   std::mutex mutex;
   std::condition_variable_any wakeup;
   auto pause = std::chrono::milliseconds(5);
   std::unique_lock lock(mutex);
   while (!stop.stop_requested()) {
     const bool worked = store_->prefault(kPrefaultBytes) != 0;
-    pause =
-        worked ? std::chrono::milliseconds(5) : std::min(pause * 2, std::chrono::milliseconds(320));
+    pause = worked ? std::chrono::milliseconds(5) : std::min(pause * 2, kPauseMax);
     wakeup.wait_for(lock, stop, pause, [] { return false; });
   }
 }

@@ -9,6 +9,14 @@
 
 namespace minos {
 
+namespace {
+
+// What one call of charge_buffers() does for its caller, who may hold up what was freed: each try
+// cleans a segment's worth.
+constexpr int kReliefsPerCharge = 2;
+
+}  // namespace
+
 StoreCore::StoreCore(KvStore* store, std::uint16_t core)
     : store_(store), impl_(std::make_unique<Impl>(store->impl_->shared, core)) {}
 
@@ -160,14 +168,15 @@ void KvStore::flush_all(UnixSeconds at, Now now) {
 
 bool KvStore::charge_buffers(std::uint64_t bytes) {
   store::Shared& shared = impl_->shared;
-  while (!shared.pool->charge(bytes, shared.reserve_segments)) {
+  for (int tries = 0; tries < kReliefsPerCharge; ++tries) {
+    if (shared.pool->charge(bytes, shared.reserve_segments)) return true;
     std::lock_guard lock(impl_->service_mutex);
     impl_->service->online();
     const bool more = impl_->service->relieve(bytes, {});
     impl_->service->offline();
     if (!more) return false;
   }
-  return true;
+  return shared.pool->charge(bytes, shared.reserve_segments);
 }
 
 void KvStore::release_buffers(std::uint64_t bytes) {

@@ -89,6 +89,10 @@ void Core::end_move() {
       shared_.large_queues.replace(value, move_.to, shared_.log.stamp(value->value_bytes));
       shared_.limbo.retire(value);
       move_.to = nullptr;
+    } else {
+      // No room for records: what else is in the segment would be copied in vain too.
+      tenants_left_ = 0;
+      looks_to_skip_ = kCallsBetweenLooks;
     }
   }
   shared_.index.unlock(home);
