@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <utility>
 #include <vector>
 
+#include "base/prng.h"
 #include "store/testing/store_fixture.h"
 
 namespace minos {
@@ -44,6 +46,28 @@ TEST(StoreMemory, AnotherCoreThatNeverQuiescesOnlyStopsWrites) {
   EXPECT_EQ(item->inline_value, "value");
   stuck.quiesce();
   EXPECT_EQ(set(core, "x", "y"), StoreStatus::kStored);
+}
+
+// Whoever charges buffers holds up what is freed for it, in whatever state the store is: the call
+// comes to an end, and memory comes after quiesce().
+TEST(StoreMemory, ChargingEndsWhileTheCallerHoldsUpWhatIsFreed) {
+  const auto store = make_store({.memory_bytes = 32 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  Prng prng(1);
+  std::uint64_t charged = 0;
+  constexpr std::uint64_t kBlock = 256 * kKiB;
+  for (int round = 0; round < (kSanitized ? 50 : 1000); ++round) {
+    for (int i = 0; i < 30; ++i) {
+      const std::string key = numbered("key", prng.below(2000));
+      const bool large = prng.below(4) == 0;
+      set(core, key, std::string(large ? 9'000 + prng.below(490'000) : prng.below(1000), 'x'));
+    }
+    while (store->charge_buffers(kBlock)) charged += kBlock;
+    store->release_buffers(std::exchange(charged, 0));
+    core.quiesce();
+    EXPECT_TRUE(store->charge_buffers(kBlock));
+    store->release_buffers(kBlock);
+  }
 }
 
 // Every write says that there is no memory, changes nothing, and succeeds when tried again.
