@@ -11,9 +11,9 @@ namespace minos {
 
 namespace {
 
-// What one call of charge_buffers() does for its caller, who may hold up what was freed: each try
-// cleans a segment's worth.
-constexpr int kReliefsPerCharge = 2;
+// What one call of charge_buffers() does for each segment it needs, each time cleaning a segment's
+// worth. Bounded, as the caller may hold up what is freed.
+constexpr std::uint64_t kReliefsPerSegment = 4;
 
 }  // namespace
 
@@ -168,7 +168,8 @@ void KvStore::flush_all(UnixSeconds at, Now now) {
 
 bool KvStore::charge_buffers(std::uint64_t bytes) {
   store::Shared& shared = impl_->shared;
-  for (int tries = 0; tries < kReliefsPerCharge; ++tries) {
+  const std::uint64_t segments = bytes / store::kSegmentBytes + 1;
+  for (std::uint64_t tries = kReliefsPerSegment * segments; tries > 0; --tries) {
     if (shared.pool->charge(bytes, shared.reserve_segments)) return true;
     std::lock_guard lock(impl_->service_mutex);
     impl_->service->online();
