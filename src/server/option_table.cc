@@ -178,7 +178,7 @@ constexpr OptionRow kWorkers[] = {
     {0, "smoothing", K::kNumber, "W", "0.9",
      "weight of the newest epoch against the ones before; above 0, at most 1", set_smoothing},
     {0, "quantum-bytes", K::kSize, "BYTES", "0",
-     "bytes of a large value moved before small requests get their turn: 16k to 64m; 0 = built-in",
+     "bytes of a large value moved before small requests get their turn: 16k to 64m; 0 = 32k",
      set_quantum},
     {0, "busy-poll-us", K::kInteger, "US", "0",
      "microseconds that a worker without work polls before it sleeps",

@@ -19,7 +19,7 @@
 namespace minos {
 
 // One quantum of large work on a stream: docs/results/quantum.md has the curve it was read from.
-inline constexpr std::uint64_t kStreamQuantumBytes = 128 * kKiB;
+inline constexpr std::uint64_t kStreamQuantumBytes = 32 * kKiB;
 
 // SIGTERM, SIGINT and, as for memcached, SIGUSR1.
 sigset_t stop_signals();
