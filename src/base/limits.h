@@ -39,6 +39,9 @@ inline constexpr std::size_t kWorkersMax = 128;
 // How long a write that found no memory is tried again while freed memory waits for other cores.
 inline constexpr Nanos kMemoryWaitMax = millis(50);
 
+// An upload that has not moved for so long gives way when others find no room for theirs.
+inline constexpr Nanos kUploadStallMax = std::chrono::seconds(5);
+
 // Messages between two workers that were pushed and not taken yet; more wait at their sender.
 inline constexpr std::size_t kMeshRingMessages = 256;
 

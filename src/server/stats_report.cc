@@ -51,6 +51,7 @@ constexpr struct {
     {"bytes_read", Counter::kBytesRead},
     {"bytes_written", Counter::kBytesWritten},
     {"idle_kicks", Counter::kIdleClosed},
+    {"stalled_uploads_closed", Counter::kStalledUploads},
 };
 
 // A gauge that is the sum of what several threads count up and down: read while one of them moves

@@ -166,6 +166,10 @@ void KvStore::flush_all(UnixSeconds at, Now now) {
   }
 }
 
+std::uint64_t KvStore::drafts_refused() const {
+  return impl_->shared.drafts_refused.load(std::memory_order_relaxed);
+}
+
 bool KvStore::charge_buffers(std::uint64_t bytes) {
   store::Shared& shared = impl_->shared;
   const std::uint64_t segments = bytes / store::kSegmentBytes + 1;

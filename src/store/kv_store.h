@@ -264,6 +264,10 @@ class KvStore {
   // thread.
   void flush_all(UnixSeconds at, Now now);
 
+  // How often a value found no room because others that are not published yet, such as uploads that
+  // stalled, hold half of the memory. Any thread.
+  std::uint64_t drafts_refused() const;
+
   // Charges memory outside the store (connection buffers) against the limit, evicting if needed;
   // false when there is none to be had now. Items leave some memory to it even when nothing may be
   // evicted: 256 KiB for each core and 512 KiB, without eviction 1/64 of the limit if that is more.

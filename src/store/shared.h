@@ -86,7 +86,8 @@ struct Shared {
 
   alignas(kCacheLineBytes) std::atomic<std::uint64_t> next_cas{1};  // taken in blocks
   std::atomic<std::uint64_t> draft_bytes{0};  // reserved, unpublished; relaxed, a sum under a bound
-  std::atomic<std::uint32_t> sweep_at{~0U};   // where the next core looks for expired items
+  std::atomic<std::uint64_t> drafts_refused{0};  // for want of that bound; relaxed, a count
+  std::atomic<std::uint32_t> sweep_at{~0U};      // where the next core looks for expired items
   // When the last pass began, 0 to have one now. Relaxed: two cores beginning at once do no harm.
   std::atomic<UnixSeconds> sweep_begun{0};
 };

@@ -57,6 +57,7 @@ bool Core::begin_draft(std::uint64_t value_bytes) {
       shared_.draft_bytes.fetch_add(value_bytes, std::memory_order_relaxed) + value_bytes;
   if (drafts <= shared_.options.memory_bytes / 2) return true;
   shared_.draft_bytes.fetch_sub(value_bytes, std::memory_order_relaxed);
+  shared_.drafts_refused.fetch_add(1, std::memory_order_relaxed);
   unfinished_ = false;
   return false;
 }

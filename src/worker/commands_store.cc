@@ -73,6 +73,7 @@ void Worker::store_large(Pending& pending) {
     note_served(connection, command.value_bytes);
   }
   connection.begin_upload(std::move(upload));
+  has_uploads_ = true;
   // What came with the command line goes first: the rest is received behind it in the store.
   connection.advance_body();
 }

@@ -51,7 +51,7 @@ RxPlan Worker::rx_plan() const {
   RxPlan plan;
   plan.streams_max = config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
-  if (!busy && config_.idle_timeout != Nanos(0) && !all_.empty()) plan.block = kIdleCheckEvery;
+  if (!busy && checks_idle() && !all_.empty()) plan.block = kIdleCheckEvery;
   if (!busy && !starved_.empty()) plan.block = kStarvedWait;
   plan.large = large_rx_;
   plan.large_bytes = plan.large == nullptr ? 0 : config_.quantum_bytes;

@@ -131,6 +131,8 @@ class Worker {
   void run_burst();
   void give_away();
   void close_idle();
+  void close_if_idle(Connection& connection);
+  bool checks_idle() const { return config_.idle_timeout != Nanos(0) || has_uploads_; }
   Connection* pick_large();
   void respond(const Connection* granted);
   void run_large_quantum(Connection& connection);
@@ -212,6 +214,9 @@ class Worker {
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
   std::size_t idle_left_ = 0;       // connections to look at since the last tick of idle_checked_
   Nanos idle_checked_{0};
+  bool has_uploads_ = false;      // may be: known for sure after a look at all connections
+  bool uploads_refused_ = false;  // between the last two ticks of idle_checked_
+  std::uint64_t drafts_refused_ = 0;
   Nanos starved_until_{0};  // when those of starved_ try again
   bool asleep_ = false;
   std::uint16_t next_small_core_ = 0;

@@ -23,6 +23,7 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   all_.push_back(connection);
   stats_.add(Counter::kHandOffsIn);
   tx_->attach(connection);
+  if (connection.phase() == Connection::Phase::kUpload) has_uploads_ = true;
   if (connection.large_pending()) {
     connection.large_placed = now_.mono;
     queue_large(connection);
@@ -155,21 +156,32 @@ void Worker::give_away() {
 
 // Once a second, a few connections a step.
 void Worker::close_idle() {
-  if (config_.idle_timeout == Nanos(0)) return;
+  if (!checks_idle()) return;
   if (now_.mono - idle_checked_ >= kIdleCheckEvery) {
     idle_checked_ = now_.mono;
     idle_left_ = all_.size();
+    has_uploads_ = false;
+    const std::uint64_t refused = store_.drafts_refused();
+    uploads_refused_ = refused != std::exchange(drafts_refused_, refused);
   }
   for (std::size_t i = 0; i < kMigrationsPerStep && idle_left_ != 0; ++i) {
     --idle_left_;
     if (all_.empty()) return;
     Connection& connection = all_.pop_front();
     all_.push_back(connection);
-    if (connection.moving || connection.closing_now) continue;
-    if (now_.mono - connection.last_active < config_.idle_timeout) continue;
-    stats_.add(Counter::kIdleClosed);
-    close(connection);
+    if (connection.phase() == Connection::Phase::kUpload) has_uploads_ = true;
+    if (!connection.moving && !connection.closing_now) close_if_idle(connection);
   }
+}
+
+void Worker::close_if_idle(Connection& connection) {
+  const Nanos idle = now_.mono - connection.last_active;
+  const bool timed_out = config_.idle_timeout != Nanos(0) && idle >= config_.idle_timeout;
+  const bool gives_way = uploads_refused_ && idle >= kUploadStallMax &&
+                         connection.phase() == Connection::Phase::kUpload;
+  if (!timed_out && !gives_way) return;
+  stats_.add(timed_out ? Counter::kIdleClosed : Counter::kStalledUploads);
+  close(connection);
 }
 
 // The idle core takes over connections whose requests would wait here behind others.

@@ -51,6 +51,7 @@ enum class Counter : std::uint8_t {
   kRingFull,
   kBufferDenied,
   kIdleClosed,
+  kStalledUploads,
   kMemoryWaits,
 };
 inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kMemoryWaits) + 1;

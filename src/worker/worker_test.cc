@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/prng.h"
 #include "worker/testing/fake_server.h"
@@ -127,6 +129,43 @@ TEST(Worker, RepliesBeforeAnUploadAreNotHeldUpByIt) {
   peer.to_server = "get a\r\nset big 0 0 500000\r\n" + std::string(100'000, 'x');
   EXPECT_TRUE(server.run());
   EXPECT_EQ(peer.from_server, "END\r\n");
+}
+
+// They may hold half of the memory, but not for ever when others want it.
+TEST(Worker, StalledUploadsGiveWay) {
+  Options options;
+  options.memory_bytes = 16 * kMiB;
+  FakeServer server(options);
+  std::vector<FakeNetwork::Peer*> stalled;
+  for (int i = 0; i < 16; ++i) {
+    stalled.push_back(&server.connect());
+    stalled.back()->to_server = "set up" + std::to_string(i) + " 0 0 500000\r\nxxx";
+  }
+  FakeNetwork::Peer& moving = server.connect();
+  moving.to_server = "set moving 0 0 300000\r\n";
+  server.step_all();
+  const std::string value(900'000, 'v');
+  const auto wait = [&] {
+    for (int i = 0; i < 3; ++i) {
+      moving.to_server += "xxx";
+      server.step_all();
+      server.advance(std::chrono::seconds(3));
+    }
+    for (int i = 0; i < 10; ++i) server.step_all();
+  };
+  wait();
+  for (const FakeNetwork::Peer* peer : stalled) EXPECT_FALSE(peer->closed_by_server);
+  FakeNetwork::Peer& peer = server.connect();
+  peer.to_server = set_command("big", value);
+  for (int i = 0; i < 100; ++i) server.step_all();
+  EXPECT_EQ(std::exchange(peer.from_server, {}), "SERVER_ERROR out of memory storing object\r\n");
+  wait();
+  for (const FakeNetwork::Peer* one : stalled) EXPECT_TRUE(one->closed_by_server);
+  EXPECT_FALSE(moving.closed_by_server);
+  peer.to_server = set_command("big", value);
+  for (int i = 0; i < 100; ++i) server.step_all();
+  EXPECT_EQ(peer.from_server, "STORED\r\n");
+  EXPECT_EQ(server.sum(Counter::kStalledUploads), stalled.size());
 }
 
 TEST(Worker, StalledReaderCostsOnlyItself) {
