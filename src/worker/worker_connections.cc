@@ -156,7 +156,7 @@ void Worker::give_away() {
 
 // Once a second, a few connections a step.
 void Worker::close_idle() {
-  if (!checks_idle()) return;
+  if (!checks_idle() && idle_left_ == 0) return;
   if (now_.mono - idle_checked_ >= kIdleCheckEvery) {
     idle_checked_ = now_.mono;
     idle_left_ = all_.size();

@@ -168,6 +168,19 @@ TEST(Worker, StalledUploadsGiveWay) {
   EXPECT_EQ(server.sum(Counter::kStalledUploads), stalled.size());
 }
 
+TEST(Worker, IsAtRestOnceUploadsHaveEnded) {
+  FakeServer server(Options{});
+  std::vector<FakeNetwork::Peer*> peers;
+  for (std::size_t i = 0; i < 3 * kMigrationsPerStep; ++i) peers.push_back(&server.connect());
+  peers[0]->to_server = "set a 0 0 100000\r\nxxx";
+  EXPECT_TRUE(server.run());
+  peers[0]->reset = true;
+  EXPECT_TRUE(server.run());
+  server.advance(2 * kIdleCheckEvery);
+  server.step_all();
+  EXPECT_TRUE(server.run());
+}
+
 TEST(Worker, StalledReaderCostsOnlyItself) {
   FakeServer server(Options{});
   FakeNetwork::Peer& stalled = server.connect();
