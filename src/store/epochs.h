@@ -32,9 +32,6 @@ class Epochs {
     // with it sees all that was unlinked before.
     at_[core].epoch.exchange(clock_.load(std::memory_order_acquire), std::memory_order_acq_rel);
   }
-  bool is_online(std::uint32_t core) const {
-    return at_[core].epoch.load(std::memory_order_relaxed) != kOffline;
-  }
 
   // To be called after unlinking; the stamp that reached() wants.
   std::uint64_t retire() { return clock_.fetch_add(1, std::memory_order_acq_rel); }

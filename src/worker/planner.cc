@@ -11,9 +11,7 @@ bool Planner::end_epoch(std::span<const std::unique_ptr<WorkerStats>> stats) {
   }
   const CorePlan& in_force = *board_.current();
   CorePlan next = controller_.next(epoch, in_force.version);
-  CorePlan same = next;
-  same.version = in_force.version;
-  if (same == in_force) return false;
+  if (next.same_content(in_force)) return false;
   board_.publish(std::move(next));
   return true;
 }
