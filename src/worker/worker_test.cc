@@ -131,6 +131,44 @@ TEST(Worker, RepliesBeforeAnUploadAreNotHeldUpByIt) {
   EXPECT_EQ(peer.from_server, "END\r\n");
 }
 
+// What one core evicts is free once the other has passed a step: until then writes are put back.
+TEST(Worker, WritesWaitForMemoryThatAnotherCoreHoldsUp) {
+  Options options;
+  options.workers = 2;
+  options.memory_bytes = 16 * kMiB;
+  FakeServer server(options);
+  FakeNetwork::Peer& peer = server.connect(CoreId{0});
+  EXPECT_EQ(server.ask(peer, "set n 0 0 1\r\n1\r\n"), "STORED\r\n");
+  server.step(CoreId{1});  // awake, and then no step for a long time
+  std::string wanted;
+  for (int i = 0; server.sum(Counter::kMemoryWaits) == 0; ++i) {
+    ASSERT_LT(i, 10'000);
+    peer.to_server += set_command("k" + std::to_string(i), std::string(8000, 'v'));
+    wanted += "STORED\r\n";
+    server.step(CoreId{0});
+  }
+  EXPECT_LT(peer.from_server.size(), wanted.size());
+  const std::string large(500'000, 'v');
+  peer.to_server += set_command("large", large) + "append large 0 0 1\r\nx\r\n" + "get large\r\n";
+  wanted += "STORED\r\nSTORED\r\n" + value_reply("large", large + "x");
+  EXPECT_TRUE(server.run());
+  EXPECT_TRUE(same(peer.from_server, wanted));
+  // Held up for too long, it is refused, and others go on.
+  peer.from_server.clear();
+  server.step(CoreId{1});
+  for (int i = 0; peer.from_server.find("SERVER_ERROR") == std::string::npos; ++i) {
+    ASSERT_LT(i, 100'000);
+    if (peer.to_server.empty()) {
+      peer.to_server = set_command("m" + std::to_string(i), std::string(8000, 'v'));
+    }
+    server.step(CoreId{0});
+    server.advance(millis(1));
+  }
+  EXPECT_TRUE(server.run());
+  peer.from_server.clear();
+  EXPECT_EQ(server.ask(peer, "set n 0 0 1\r\n2\r\nincr n 1\r\n"), "STORED\r\n3\r\n");
+}
+
 // They may hold half of the memory, but not for ever when others want it.
 TEST(Worker, StalledUploadsGiveWay) {
   Options options;

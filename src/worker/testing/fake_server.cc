@@ -48,7 +48,8 @@ FakeServer::FakeServer(const Options& options)
       plans_(Planner::initial(controller_options(options)), options.workers),
       planner_(controller_options(options), plans_, options.workers),
       rx_(options.workers),
-      tx_(options.workers) {
+      tx_(options.workers),
+      asleep_(options.workers) {
   StoreOptions store;
   store.memory_bytes = options.memory_bytes;
   store.item_bytes_max = options.item_bytes_max;
@@ -85,6 +86,8 @@ FakeNetwork::Peer& FakeServer::connect(CoreId home) {
 
 StepReport FakeServer::step(CoreId core) {
   const std::size_t i = core.value;
+  workers_[i]->awake();
+  asleep_[i] = false;
   networks_[i]->receive(workers_[i]->rx_plan(), rx_[i]);
   rx_[i].arrived = clock_.time;
   const Now now{clock_.time, unix_now()};
@@ -119,7 +122,10 @@ bool FakeServer::run() {
       const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core);
       // A worker that only looks for idle connections is at rest.
       if (plan.block > Nanos(0) && plan.block < kIdleCheckEvery) wait = plan.block;
-      if (!due) continue;
+      if (!due) {
+        if (!asleep_[i]) asleep_[i] = workers_[i]->prepare_sleep();
+        continue;
+      }
       busy = true;
       step(core);
     }

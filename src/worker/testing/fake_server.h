@@ -76,6 +76,7 @@ class FakeServer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Rx> rx_;
   std::vector<Tx> tx_;
+  std::vector<bool> asleep_;
   std::uint64_t digest_ = 0;
 };
 
