@@ -293,7 +293,7 @@ void reserve() {
         draft->scatter(bytes, {&part, 1});
         draft->filled(part.iov_len);
       }
-      CHECK(core.publish(StoreMode::kSet, std::move(*draft), 0, kNow) == StoreStatus::kStored);
+      CHECK(core.publish(StoreMode::kSet, *draft, 0, kNow) == StoreStatus::kStored);
       core.quiesce();
     }
     std::sort(calls.begin(), calls.end());

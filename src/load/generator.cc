@@ -48,6 +48,7 @@ class Generator {
   void in_parallel(Work work, Progress progress) {
     std::atomic<std::size_t> finished = 0;
     std::vector<std::jthread> running;
+    running.reserve(threads_.size());
     for (LoadThread& thread : threads_) {
       running.emplace_back([&] {
         work(thread);

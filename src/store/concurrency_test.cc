@@ -78,7 +78,7 @@ class Hammer {
       auto draft = reserve_all(core, key, value.size());
       if (!draft) return;
       fill(*draft, value);
-      if (prng.below(8) != 0) core.publish(StoreMode::kSet, std::move(*draft), 0, kNow);
+      if (prng.below(8) != 0) core.publish(StoreMode::kSet, *draft, 0, kNow);
     } else if (prng.below(4) == 0) {
       const auto item = core.find(key, hash, kNow);
       const std::uint64_t cas = item ? item->cas : 0;

@@ -66,7 +66,7 @@ class Index {
   Home lock(std::uint64_t hash);
   void unlock(const Home& home);
   Slot find(const Home& home, std::string_view key, std::uint64_t hash) const;
-  Slot find(const Home& home, Ref ref, std::uint64_t hash) const;
+  Slot find(const Home& home, Ref wanted, std::uint64_t hash) const;
   // The large value's record.
   Slot find_large(const Home& home, std::uint32_t unit, std::uint64_t hash) const;
   // The least used item in the bucket of this home.

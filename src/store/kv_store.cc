@@ -80,7 +80,7 @@ bool StoreCore::reserve_more(ItemDraft& draft, Now now) {
   return more;
 }
 
-StoreStatus StoreCore::publish(StoreMode mode, ItemDraft&& draft, std::uint64_t cas, Now now) {
+StoreStatus StoreCore::publish(StoreMode mode, ItemDraft& draft, std::uint64_t cas, Now now) {
   CHECK(draft && draft.complete());
   const StoreStatus status =
       impl_->core.publish(mode, draft.key(), draft.key_hash_, draft.meta_, draft.value_, cas, now);

@@ -211,7 +211,7 @@ class StoreCore {
   bool reserve_more(ItemDraft& draft, Now now);
   // Publishes a complete draft. The draft is consumed, except on kOutOfMemory: it may be published
   // again.
-  StoreStatus publish(StoreMode mode, ItemDraft&& draft, std::uint64_t cas, Now now);
+  StoreStatus publish(StoreMode mode, ItemDraft& draft, std::uint64_t cas, Now now);
 
   bool remove(std::string_view key, std::uint64_t hash, Now now);
 

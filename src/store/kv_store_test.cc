@@ -285,13 +285,13 @@ TEST_F(KvStoreTest, DraftsArePublishedOrGivenBack) {
     ASSERT_TRUE(draft);
     fill(*draft, std::string_view(value).substr(0));
     EXPECT_EQ(get(core_, "k"), std::nullopt);
-    EXPECT_EQ(core_.publish(StoreMode::kSet, std::move(*draft), 0, kNow), StoreStatus::kStored);
+    EXPECT_EQ(core_.publish(StoreMode::kSet, *draft, 0, kNow), StoreStatus::kStored);
   }
   EXPECT_EQ(get(core_, "k"), value);
   {
     auto draft = reserve();
     fill(*draft, value);
-    EXPECT_EQ(core_.publish(StoreMode::kAdd, std::move(*draft), 0, kNow), StoreStatus::kNotStored);
+    EXPECT_EQ(core_.publish(StoreMode::kAdd, *draft, 0, kNow), StoreStatus::kNotStored);
     auto abandoned = reserve();
     ItemDraft moved = std::move(*abandoned);
     EXPECT_EQ(moved.key(), "k");

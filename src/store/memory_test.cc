@@ -107,7 +107,7 @@ TEST(StoreMemory, WritesWaitForAnotherCoreToLetGo) {
   }
   StoreStatus published = StoreStatus::kOutOfMemory;
   for (int tries = 0; tries < 100 && published == StoreStatus::kOutOfMemory; ++tries) {
-    published = core.publish(StoreMode::kSet, std::move(*draft), 0, kNow);
+    published = core.publish(StoreMode::kSet, *draft, 0, kNow);
     ASSERT_EQ(static_cast<bool>(*draft), published == StoreStatus::kOutOfMemory);
     core.quiesce();
     if (tries == 2) stuck.quiesce();
@@ -263,7 +263,7 @@ TEST(StoreMemory, ALargeValueFindsRoomLittleByLittle) {
   for (int tries = 0; tries < 10 && status == StoreStatus::kOutOfMemory; ++tries) {
     small.quiesce();
     large.quiesce();
-    status = large.publish(StoreMode::kSet, std::move(*draft), 0, kNow);
+    status = large.publish(StoreMode::kSet, *draft, 0, kNow);
   }
   ASSERT_EQ(status, StoreStatus::kStored);
   EXPECT_EQ(get(large, "large"), value);

@@ -120,7 +120,7 @@ bool Worker::finish_upload(Connection& connection) {
   if (terminated) {
     Upload& unpublished = connection.upload();
     ItemDraft& draft = unpublished.draft;
-    status = core_.publish(unpublished.mode, std::move(draft), unpublished.cas, now_);
+    status = core_.publish(unpublished.mode, draft, unpublished.cas, now_);
     if (waits_for_memory(connection, status)) return false;
     if (draft) drop_refused(unpublished.mode, status, draft.key(), hash_key(draft.key()));
   }

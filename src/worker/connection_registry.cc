@@ -26,10 +26,10 @@ int ConnectionRegistry::open(int handle, std::string_view peer, std::string_view
   return index;
 }
 
-void ConnectionRegistry::close(int index) {
+void ConnectionRegistry::close(int slot) {
   const std::lock_guard lock(mutex_);
-  slots_[static_cast<std::size_t>(index)].handle = -1;
-  free_.push_back(index);
+  slots_[static_cast<std::size_t>(slot)].handle = -1;
+  free_.push_back(slot);
   open_count_.fetch_sub(1, std::memory_order_relaxed);
 }
 

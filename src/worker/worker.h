@@ -172,7 +172,7 @@ class Worker {
   Placement place(RequestKind kind, std::uint64_t key_hash, std::uint64_t value_bytes) const;
 
   // Connections.
-  void own(std::unique_ptr<Connection> connection);
+  void own(std::unique_ptr<Connection> owned);
   void leave_lists(Connection& connection);
   bool belongs_here(const Connection& connection) const;
   void starve(Connection& connection);

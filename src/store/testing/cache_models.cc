@@ -113,7 +113,8 @@ double run(Cache cache, std::uint64_t requests, ZipfKeys& keys) {
     const bool hit = cache.access(keys.next());
     if (hit && i >= requests / 2) ++hits;
   }
-  return static_cast<double>(hits) / static_cast<double>(requests - requests / 2);
+  const std::uint64_t counted = requests - requests / 2;
+  return static_cast<double>(hits) / static_cast<double>(counted);
 }
 
 }  // namespace

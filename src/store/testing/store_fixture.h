@@ -121,7 +121,7 @@ inline StoreStatus publish_all(StoreCore& core, StoreMode mode, ItemDraft&& draf
                                std::uint64_t cas, Now now = kNow) {
   for (;;) {
     const std::uint64_t progress = core.extension_progress();
-    const StoreStatus status = core.publish(mode, std::move(draft), cas, now);
+    const StoreStatus status = core.publish(mode, draft, cas, now);
     if (status != StoreStatus::kOutOfMemory || core.extension_progress() == progress) return status;
   }
 }
