@@ -136,10 +136,10 @@ void ClientLoop::receive(std::uint32_t index, std::vector<Arrived>& out) {
   Session& session = connection.session;
   const std::uint64_t droppable = std::min(session.droppable_bytes(), kDropBytesMax);
   const bool drop = droppable >= kDropBytesMin;
-  // MSG_TRUNC on a TCP socket discards the bytes without copying them.
   // Of a body that will be dropped, no more than comes with its head is copied.
   const bool drop_soon = session.droppable_due() >= kDropBytesMin;
   Nanos kernel_at{0};
+  // MSG_TRUNC on a TCP socket discards the bytes without copying them.
   const ssize_t n =
       drop ? ::recv(connection.fd, nullptr, droppable, MSG_TRUNC)
            : receive_bytes(connection.fd, drop_soon ? kHeadBytes : buffer_.size(), kernel_at);

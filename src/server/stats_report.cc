@@ -25,10 +25,11 @@ void stat_time(std::string& out, std::string_view name, const timeval& time) {
   fmt::format_to(std::back_inserter(out), "STAT {} {}.{:06}\r\n", name, time.tv_sec, time.tv_usec);
 }
 
-constexpr struct {
-  std::string_view name;
+struct NamedCounter {
+  const char* name;
   Counter counter;
-} kGeneralCounters[] = {
+};
+constexpr NamedCounter kGeneralCounters[] = {
     {"cmd_get", Counter::kCmdGet},
     {"cmd_set", Counter::kCmdSet},
     {"cmd_flush", Counter::kCmdFlush},
@@ -52,6 +53,21 @@ constexpr struct {
     {"bytes_written", Counter::kBytesWritten},
     {"idle_kicks", Counter::kIdleClosed},
     {"stalled_uploads_closed", Counter::kStalledUploads},
+};
+
+constexpr NamedCounter kCoreCounters[] = {
+    {"requests", Counter::kRequests},
+    {"large_requests", Counter::kLargeRequests},
+    {"quanta", Counter::kQuanta},
+    {"steps", Counter::kSteps},
+    {"bursts", Counter::kBursts},
+    {"hand_offs_in", Counter::kHandOffsIn},
+    {"hand_offs_out", Counter::kHandOffsOut},
+    {"offered", Counter::kOffered},
+    {"migrated", Counter::kMigrated},
+    {"ring_full", Counter::kRingFull},
+    {"memory_waits", Counter::kMemoryWaits},
+    {"buffer_denied", Counter::kBufferDenied},
 };
 
 // A gauge that is the sum of what several threads count up and down: read while one of them moves
@@ -269,21 +285,9 @@ void StatsReport::minos(std::string& out) const {
       stat(out, name + "large_max_bytes", core.large_range.max_bytes);
     }
     stat(out, name + "connections", at_least_none(shared_.mesh.connections(CoreId{i})));
-    const auto per_core = [&](std::string_view what, Counter counter) {
-      stat(out, fmt::format("{}{}", name, what), count(*from, i, counter));
-    };
-    per_core("requests", Counter::kRequests);
-    per_core("large_requests", Counter::kLargeRequests);
-    per_core("quanta", Counter::kQuanta);
-    per_core("steps", Counter::kSteps);
-    per_core("bursts", Counter::kBursts);
-    per_core("hand_offs_in", Counter::kHandOffsIn);
-    per_core("hand_offs_out", Counter::kHandOffsOut);
-    per_core("offered", Counter::kOffered);
-    per_core("migrated", Counter::kMigrated);
-    per_core("ring_full", Counter::kRingFull);
-    per_core("memory_waits", Counter::kMemoryWaits);
-    per_core("buffer_denied", Counter::kBufferDenied);
+    for (const auto& [what, counter] : kCoreCounters) {
+      stat(out, name + what, count(*from, i, counter));
+    }
   }
   classes(*from, out);
 }

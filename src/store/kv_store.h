@@ -98,6 +98,7 @@ class ItemDraft {
 
   explicit operator bool() const { return store_ != nullptr; }
   std::string_view key() const { return {key_, key_bytes_}; }
+  std::uint64_t key_hash() const { return key_hash_; }
   std::uint64_t value_bytes() const { return value_bytes_; }
   std::uint64_t reserved_bytes() const { return reserved_.value_offset; }
   bool reserved() const { return reserved_bytes() == value_bytes(); }

@@ -1,9 +1,9 @@
 #include "store/large_heap.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
+#include "base/bits.h"
 #include "base/check.h"
 
 namespace minos::store {
@@ -20,19 +20,6 @@ constexpr std::uint32_t kChunksPerGrowth = 128;
 
 constexpr std::uint64_t units_for(std::uint64_t bytes) {
   return (bytes + kUnitBytes - 1) / kUnitBytes;
-}
-
-// The first index >= from whose bit is set (or clear), or `end`.
-std::uint32_t find_bit(const std::uint64_t* words, bool set, std::uint32_t from,
-                       std::uint32_t end) {
-  while (from < end) {
-    const std::uint64_t word = (set ? words[from / 64] : ~words[from / 64]) >> (from % 64);
-    if (word != 0) {
-      return std::min(end, from + static_cast<std::uint32_t>(std::countr_zero(word)));
-    }
-    from = (from / 64 + 1) * 64;
-  }
-  return end;
 }
 
 void flip_bits(std::uint64_t* words, std::uint32_t from, std::uint32_t count) {

@@ -1,8 +1,8 @@
 #include "wire/fragment_map.h"
 
 #include <algorithm>
-#include <bit>
 
+#include "base/bits.h"
 #include "base/check.h"
 
 namespace minos {
@@ -24,26 +24,15 @@ bool FragmentMap::add(std::uint32_t offset) {
   return true;
 }
 
-std::uint32_t FragmentMap::find(bool there, std::uint32_t from) const {
-  while (from < fragments_) {
-    const std::uint64_t word = (there ? words_[from / 64] : ~words_[from / 64]) >> (from % 64);
-    if (word != 0) {
-      return std::min(fragments_, from + static_cast<std::uint32_t>(std::countr_zero(word)));
-    }
-    from = (from / 64 + 1) * 64;
-  }
-  return fragments_;
-}
-
 std::size_t FragmentMap::gaps(std::span<Range> out) const {
   std::size_t used = 0;
-  std::uint32_t first = find(false, 0);
+  std::uint32_t first = find_bit(words_.data(), false, 0, fragments_);
   while (first < fragments_ && used < out.size()) {
-    const std::uint32_t end = find(true, first);
+    const std::uint32_t end = find_bit(words_.data(), true, first, fragments_);
     const std::uint32_t offset = first * fragment_bytes_;
     const std::uint32_t end_offset = end == fragments_ ? value_bytes_ : end * fragment_bytes_;
     out[used++] = {offset, end_offset - offset};
-    first = find(false, end);
+    first = find_bit(words_.data(), false, end, fragments_);
   }
   return used;
 }

@@ -32,8 +32,6 @@ class FragmentMap {
   bool has(std::uint32_t fragment) const {
     return (words_[fragment / 64] >> (fragment % 64) & 1) != 0;
   }
-  // The first fragment from `from` on that is there, or is not.
-  std::uint32_t find(bool there, std::uint32_t from) const;
 
   std::uint32_t value_bytes_;
   std::uint32_t fragment_bytes_;

@@ -30,14 +30,17 @@ void Worker::retrieve(Pending& pending) {
   Connection& connection = *pending.connection;
   const bool touches = command.op == TextOp::kGat || command.op == TextOp::kGats;
   std::optional<ItemRef> item;
+  bool look_up = !touches;
   if (touches) {
     const auto touched =
         core_.touch(command.key, pending.key_hash, expires_at(command.exptime, now_.unix_s), now_);
-    if (try_again_later(pending, touched ? StoreStatus::kStored : touched.error())) return;
+    const StoreStatus status = touched ? StoreStatus::kStored : touched.error();
+    if (try_again_later(pending, status)) return;
     if (touched) item = *touched;
+    // Without memory for a later expiry it is served all the same: it may go early, as by eviction.
+    look_up = status == StoreStatus::kOutOfMemory;
   }
-  // Also when there was no memory for a later expiry: it may go early, as by eviction.
-  if (!item) item = core_.find(command.key, pending.key_hash, now_);
+  if (look_up) item = core_.find(command.key, pending.key_hash, now_);
   char* room = nullptr;
   if (item) {
     const std::uint64_t body_bytes =

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/hash.h"
 #include "wire/exptime.h"
 #include "wire/memcache_reply.h"
 #include "worker/worker.h"
@@ -122,7 +121,7 @@ bool Worker::finish_upload(Connection& connection) {
     ItemDraft& draft = unpublished.draft;
     status = core_.publish(unpublished.mode, draft, unpublished.cas, now_);
     if (waits_for_memory(connection, status)) return false;
-    if (draft) drop_refused(unpublished.mode, status, draft.key(), hash_key(draft.key()));
+    if (draft) drop_refused(unpublished.mode, status, draft.key(), draft.key_hash());
   }
   const std::unique_ptr<Upload> upload = connection.finish_upload();
   stats_.add(Counter::kCmdSet);

@@ -24,11 +24,8 @@ void publish(FakeServer& server, CoreRole first, CoreRole second) {
 }
 
 TEST(MovingConnection, SizeAwareMovesLargeWorkToTheLargeCoreAndBack) {
-  Options options;
-  options.policy = PolicyKind::kSizeAware;
-  options.workers = 2;
-  FakeServer server(options);
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  FakeServer server(two_workers(PolicyKind::kSizeAware));
+  publish(server, CoreRole::kSmall, CoreRole::kLarge);
   FakeNetwork::Peer& peer = server.connect(CoreId{0});
   const std::string value(300'000, 'v');
   EXPECT_TRUE(
@@ -43,14 +40,11 @@ TEST(MovingConnection, SizeAwareMovesLargeWorkToTheLargeCoreAndBack) {
 }
 
 TEST(MovingConnection, CoreThatTurnsLargeGivesItsConnectionsAway) {
-  Options options;
-  options.policy = PolicyKind::kSizeAware;
-  options.workers = 2;
-  FakeServer server(options);
+  FakeServer server(two_workers(PolicyKind::kSizeAware));
   std::vector<FakeNetwork::Peer*> peers;
   for (int i = 0; i < 100; ++i) peers.push_back(&server.connect(CoreId{1}));
   EXPECT_EQ(server.ask(*peers[0], set_command("a", "1")), "STORED\r\n");
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  publish(server, CoreRole::kSmall, CoreRole::kLarge);
   // A connection with a command under way moves once that is done.
   peers[7]->to_server = "set b 0 0 10\r\n12345";
   server.step_all();
@@ -62,10 +56,8 @@ TEST(MovingConnection, CoreThatTurnsLargeGivesItsConnectionsAway) {
 }
 
 TEST(MovingConnection, LargeWorkFollowsAPlanThatChangesUnderIt) {
-  Options options;
-  options.workers = 2;
-  FakeServer server(options);
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kElastic, CoreRole::kSmall}));
+  FakeServer server(two_workers(PolicyKind::kElastic));
+  publish(server, CoreRole::kElastic, CoreRole::kSmall);
   FakeNetwork::Peer& reader = server.connect(CoreId{0});
   FakeNetwork::Peer& writer = server.connect(CoreId{0});
   const std::string value(900'000, 'v');
@@ -74,7 +66,7 @@ TEST(MovingConnection, LargeWorkFollowsAPlanThatChangesUnderIt) {
   writer.to_server = set_command("new", value);
   for (int i = 0; i < 4; ++i) server.step_all();
   EXPECT_LT(reader.from_server.size(), value.size());
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kElastic}));
+  publish(server, CoreRole::kSmall, CoreRole::kElastic);
   EXPECT_TRUE(server.run());
   EXPECT_TRUE(same(reader.from_server, value_reply("big", value)));
   EXPECT_EQ(writer.from_server, "STORED\r\n");
@@ -82,11 +74,8 @@ TEST(MovingConnection, LargeWorkFollowsAPlanThatChangesUnderIt) {
 }
 
 TEST(MovingConnection, PlanChangesAsTheReceiverOfALargeValueGoesOn) {
-  Options options;
-  options.policy = PolicyKind::kSizeAware;
-  options.workers = 2;
-  FakeServer server(options);
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kSmall, CoreRole::kLarge}));
+  FakeServer server(two_workers(PolicyKind::kSizeAware));
+  publish(server, CoreRole::kSmall, CoreRole::kLarge);
   FakeNetwork::Peer& peer = server.connect(CoreId{1});
   const std::string value(300'000, 'v');
   EXPECT_EQ(server.ask(peer, set_command("big", value)), "STORED\r\n");
@@ -94,7 +83,7 @@ TEST(MovingConnection, PlanChangesAsTheReceiverOfALargeValueGoesOn) {
   peer.to_server = "get big\r\n";
   while (peer.from_server.size() < 10) server.step_all();
   // In one step of core 1: the value is to move to core 0, and its stream can be written again.
-  server.publish(plan_with(server.plan(), 8192, {CoreRole::kLarge, CoreRole::kSmall}));
+  publish(server, CoreRole::kLarge, CoreRole::kSmall);
   peer.window_bytes = ~std::uint64_t{0};
   peer.to_server = "get big\r\n";
   EXPECT_TRUE(server.run());

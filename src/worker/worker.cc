@@ -38,7 +38,8 @@ Worker::~Worker() {
   outbox_.clear();
   while (!all_.empty()) {
     Connection& connection = all_.front();
-    leave_lists(connection);
+    leave_queues(connection);
+    all_.remove(connection);
     delete &connection;
   }
   core_.offline();

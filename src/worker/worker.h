@@ -173,7 +173,7 @@ class Worker {
 
   // Connections.
   void own(std::unique_ptr<Connection> owned);
-  void leave_lists(Connection& connection);
+  void leave_queues(Connection& connection);
   bool belongs_here(const Connection& connection) const;
   void starve(Connection& connection);
   void feed_starved();

@@ -33,8 +33,7 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   if (connection.has_input() || connection.peer_done) run_queue_.push_back(connection);
 }
 
-void Worker::leave_lists(Connection& connection) {
-  all_.remove(connection);
+void Worker::leave_queues(Connection& connection) {
   run_queue_.remove(connection);
   dirty_.remove(connection);
   large_queue_.remove(connection);
@@ -78,8 +77,7 @@ void Worker::queue_large(Connection& connection) {
 // a large value is flushed first, since it need not wait for the move.
 void Worker::hand_off(Connection& connection, CoreId to) {
   DCHECK(to != config_.self);
-  leave_lists(connection);
-  all_.push_back(connection);
+  leave_queues(connection);
   connection.grant_upload(0);
   connection.moving = true;
   connection.moving_to = to;
@@ -89,7 +87,8 @@ void Worker::hand_off(Connection& connection, CoreId to) {
 }
 
 void Worker::connection_detached(Connection& connection) {
-  leave_lists(connection);
+  leave_queues(connection);
+  all_.remove(connection);
   mesh_.note_gone(config_.self);
   if (connection.closing_now) {
     delete &connection;
@@ -118,8 +117,7 @@ void Worker::push_outbox() {
 }
 
 void Worker::close(Connection& connection) {
-  leave_lists(connection);
-  all_.push_back(connection);
+  leave_queues(connection);
   connection.closing_now = true;
   tx_->close(connection);
 }
