@@ -2,6 +2,8 @@
 // not reserved, and idle cores take over connections. A small request waits for at most one
 // quantum, and no capacity idles while work waits.
 
+#include <algorithm>
+
 #include "sharding/policies.h"
 
 namespace minos {
@@ -38,6 +40,12 @@ class Elastic final : public Policy {
   std::uint32_t rx_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
                          const CorePlan& /*plan*/) const override {
     return self == queue_owner ? burst : 0;
+  }
+
+  // Half of what a burst is: those that come first go on being served where they are.
+  std::uint32_t steal_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
+                            const CorePlan& /*plan*/) const override {
+    return self == queue_owner ? 0 : std::max(burst / 2, 1U);
   }
 };
 

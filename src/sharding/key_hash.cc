@@ -29,6 +29,11 @@ class KeyHash final : public Policy {
                          const CorePlan& /*plan*/) const override {
     return self == queue_owner ? burst : 0;
   }
+
+  std::uint32_t steal_quota(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
+                            const CorePlan& /*plan*/) const override {
+    return 0;
+  }
 };
 
 }  // namespace

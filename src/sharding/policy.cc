@@ -23,6 +23,10 @@ std::string_view name_of(PolicyKind kind) {
       return "size-aware";
     case PolicyKind::kKeyHash:
       return "key-hash";
+    case PolicyKind::kSoftwareHandoff:
+      return "software-handoff";
+    case PolicyKind::kWorkStealing:
+      return "work-stealing";
   }
   return "unknown";
 }
@@ -45,6 +49,9 @@ std::unique_ptr<const Policy> make_policy(PolicyKind kind) {
       return make_size_aware();
     case PolicyKind::kKeyHash:
       return make_key_hash();
+    case PolicyKind::kSoftwareHandoff:
+    case PolicyKind::kWorkStealing:
+      break;
   }
   CHECK(false && "unknown policy kind");
   return nullptr;

@@ -11,7 +11,13 @@
 
 namespace minos {
 
-enum class PolicyKind : std::uint8_t { kElastic, kSizeAware, kKeyHash };
+enum class PolicyKind : std::uint8_t {
+  kElastic,
+  kSizeAware,
+  kKeyHash,
+  kSoftwareHandoff,
+  kWorkStealing,
+};
 
 std::string_view name_of(PolicyKind kind);
 // Error: a sentence that names the value and the allowed ones.
@@ -33,6 +39,7 @@ struct Placement {
     kRunNow,      // here, to completion
     kLargeQueue,  // here, in quanta, when may_start_large() allows
     kHandOff,     // on `core`
+    kIdleCore,    // on the first worker that has nothing to do; it waits here until there is one
   };
   Where where = Where::kRunNow;
   CoreId core;  // of kHandOff
@@ -77,6 +84,11 @@ class Policy {
   // depends on nothing but the plan: ask when a plan is adopted, not in every round.
   virtual std::uint32_t rx_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
                                  const CorePlan& plan) const = 0;
+
+  // Requests that a core without work of its own may take from the RX queue of `queue_owner` in one
+  // round; 0 under policies that bind early. Depends on nothing but the plan, as rx_quota().
+  virtual std::uint32_t steal_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
+                                    const CorePlan& plan) const = 0;
 };
 
 std::unique_ptr<const Policy> make_policy(PolicyKind kind);

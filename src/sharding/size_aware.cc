@@ -62,6 +62,11 @@ class SizeAware final : public Policy {
     if (drains_network(plan.role(queue_owner))) return 0;
     return share_of_large_queue(self, burst, plan);
   }
+
+  std::uint32_t steal_quota(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
+                            const CorePlan& /*plan*/) const override {
+    return 0;
+  }
 };
 
 }  // namespace

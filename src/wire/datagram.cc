@@ -13,7 +13,7 @@ constexpr std::uint8_t kReplyBit = 0x80;
 constexpr std::uint8_t kRetryFlag = 1;
 
 constexpr std::size_t kKeyBytesAt = 26;
-constexpr std::size_t kReservedAt = 27;
+constexpr std::size_t kQueueAt = 27;
 
 template <typename Word>
 Word load(const char* from) {
@@ -51,6 +51,8 @@ constexpr Fields request_fields(DatagramOp op) {
     case DatagramOp::kDecr:
       return {.number = true};
     case DatagramOp::kTouch:
+    case DatagramOp::kGat:
+    case DatagramOp::kFlushAll:
       return {.expiry = true};
     default:
       return {};
@@ -62,13 +64,17 @@ constexpr Fields reply_fields(DatagramOp op, DatagramStatus status) {
   if (status != DatagramStatus::kOk) return {};
   switch (op) {
     case DatagramOp::kGet:
+    case DatagramOp::kGat:
       return {.flags = true, .number = true};
     case DatagramOp::kSet:
     case DatagramOp::kAdd:
     case DatagramOp::kReplace:
     case DatagramOp::kCas:
+    case DatagramOp::kAppend:
+    case DatagramOp::kPrepend:
     case DatagramOp::kIncr:
     case DatagramOp::kDecr:
+    case DatagramOp::kStats:
       return {.number = true};
     default:
       return {};
@@ -80,14 +86,16 @@ constexpr Fields fields_of(const DatagramHeader& header) {
 }
 
 bool has_key(DatagramOp op) {
-  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats;
+  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats &&
+         op != DatagramOp::kFlushAll;
 }
 
 // Does the payload carry the value that value_bytes and offset speak of?
 bool carries_value(const DatagramHeader& header) {
   if (!header.reply) return is_store(header.op);
   return header.status == DatagramStatus::kOk &&
-         (header.op == DatagramOp::kGet || header.op == DatagramOp::kStats);
+         (header.op == DatagramOp::kGet || header.op == DatagramOp::kGat ||
+          header.op == DatagramOp::kStats);
 }
 
 std::unexpected<DatagramError> malformed(const DatagramHeader& header, std::string_view reason) {
@@ -105,6 +113,18 @@ std::string_view fragment_error(const DatagramHeader& header, std::size_t payloa
   if (payload_bytes == 0) return "payload";
   const std::size_t wanted = left < header.fragment_bytes ? left : header.fragment_bytes;
   return payload_bytes == wanted ? std::string_view() : "payload";
+}
+
+// The part of the value that a get asks for.
+std::string_view range_error(const DatagramHeader& header) {
+  if (header.value_bytes > kItemBytesMax) return "value bytes";
+  if (header.fragment_bytes != 0 && header.fragment_bytes < kFragmentBytesMin) {
+    return "fragment bytes";
+  }
+  if (header.offset == 0) return {};
+  if (header.value_bytes == 0 || header.offset > kItemBytesMax) return "offset";
+  if (header.fragment_bytes == 0) return "fragment bytes";
+  return header.offset % header.fragment_bytes == 0 ? std::string_view() : "offset";
 }
 
 std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply) {
@@ -134,7 +154,7 @@ std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply)
   header.offset = load<std::uint32_t>(at + 20);
   header.fragment_bytes = load<std::uint16_t>(at + 24);
   const std::size_t key_bytes = load<std::uint8_t>(at + kKeyBytesAt);
-  if (load<std::uint8_t>(at + kReservedAt) != 0) return malformed(header, "reserved");
+  header.queue = load<std::uint8_t>(at + kQueueAt);
   const bool keyed = !reply && has_key(header.op);
   if (key_bytes > kKeyBytesMax || (key_bytes != 0) != keyed) return malformed(header, "key bytes");
 
@@ -162,14 +182,40 @@ std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply)
   } else if (keyed && !out.payload.empty()) {
     return malformed(header, "payload");
   }
+  if (!reply && header.op == DatagramOp::kGet) {
+    const std::string_view reason = range_error(header);
+    if (!reason.empty()) return malformed(header, reason);
+  }
   return out;
 }
 
 }  // namespace
 
 bool is_store(DatagramOp op) {
-  return op == DatagramOp::kSet || op == DatagramOp::kAdd || op == DatagramOp::kReplace ||
-         op == DatagramOp::kCas;
+  switch (op) {
+    case DatagramOp::kSet:
+    case DatagramOp::kAdd:
+    case DatagramOp::kReplace:
+    case DatagramOp::kCas:
+    case DatagramOp::kAppend:
+    case DatagramOp::kPrepend:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_write(DatagramOp op) {
+  switch (op) {
+    case DatagramOp::kDelete:
+    case DatagramOp::kIncr:
+    case DatagramOp::kDecr:
+    case DatagramOp::kTouch:
+    case DatagramOp::kFlushAll:
+      return true;
+    default:
+      return is_store(op);
+  }
 }
 
 std::expected<Datagram, DatagramError> parse_request(std::string_view bytes) {
@@ -200,7 +246,7 @@ std::size_t write_front(const Datagram& datagram, char* to) {
   at = store(at, header.offset);
   at = store(at, header.fragment_bytes);
   at = store(at, static_cast<std::uint8_t>(datagram.key.size()));
-  at = store(at, std::uint8_t{0});
+  at = store(at, header.queue);
   if (fields.flags) at = store(at, datagram.flags);
   if (fields.expiry) at = store(at, datagram.expiry);
   if (fields.number) at = store(at, datagram.number);

@@ -32,8 +32,12 @@ enum class DatagramOp : std::uint8_t {
   kTouch,
   kMultiGet,
   kStats,
+  kAppend,
+  kPrepend,
+  kGat,
+  kFlushAll,
 };
-inline constexpr std::size_t kDatagramOps = 12;
+inline constexpr std::size_t kDatagramOps = 16;
 
 enum class DatagramStatus : std::uint8_t {
   kOk,
@@ -62,6 +66,9 @@ struct DatagramHeader {
   std::uint32_t value_bytes = 0;  // of the whole value
   std::uint32_t offset = 0;       // of this datagram's payload in it
   std::uint16_t fragment_bytes = 0;
+  // Of a request: the RX queue that it is for, which only a server with a single port looks at. Of
+  // a reply: how many RX queues the server has; 0: it does not say.
+  std::uint8_t queue = 0;
 };
 
 // Views point into the datagram. Of the fixed fields those count that the op has.
@@ -69,7 +76,7 @@ struct Datagram {
   DatagramHeader header;
   std::uint32_t flags = 0;
   std::uint32_t expiry = 0;
-  std::uint64_t number = 0;  // cas id, delta, or what incr and decr made of it
+  std::uint64_t number = 0;  // cas id, delta, what incr and decr made of it, snapshot of stats
   std::string_view key;
   std::string_view payload;
 };
@@ -99,8 +106,10 @@ inline constexpr std::size_t kDatagramFrontBytesMax = kDatagramHeaderBytes + 16 
 // for kDatagramFrontBytesMax; returns how much that is.
 std::size_t write_front(const Datagram& datagram, char* to);
 
-// A request that stores a value.
+// A request that carries a value to store.
 bool is_store(DatagramOp op);
+// A request that changes something, so that it must not be executed twice.
+bool is_write(DatagramOp op);
 
 // One entry of the payload of a multi-get request or of its reply; advances `payload` past it.
 // nullopt where it ends, or is cut off.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "wire/packet.h"
 
 // The seam between workers and stream transports (TCP, UNIX sockets, a simulated network). A
 // transport moves bytes into and out of Streams; what the bytes mean is the worker's business.
@@ -57,6 +58,9 @@ struct RxPlan {
   Nanos block{0};                 // wait this long for the first event; negative: without end
   Stream* large = nullptr;        // one stream that receives a large value: read it too,
   std::uint64_t large_bytes = 0;  // at most this much
+  // RX queues of every datagram plane to receive from, with a quota of 1 and more; a receive() that
+  // blocks waits for these. Valid until the next step.
+  std::span<const RxQueueQuota> queues;
 };
 
 struct RxEvent {
@@ -75,9 +79,13 @@ struct Rx {
   Nanos arrived{0};             // when the events were taken from the transport
   std::uint32_t backlog = 0;    // streams known to be readable but not read yet
   std::vector<RxEvent> events;  // each stream at most once
+  std::vector<RxPacket> packets;
+  std::uint32_t queues_full = 0;  // that gave as many packets as they were asked for
   void clear() {
     events.clear();
     backlog = 0;
+    packets.clear();
+    queues_full = 0;
   }
 
   // For transports: merges into the stream's event, if it has one already; then, when all are in,
