@@ -9,7 +9,8 @@ set -euo pipefail
 
 build_packages=(
   g++ cmake ninja-build pkg-config
-  libcli11-dev libfmt-dev libspdlog-dev libtomlplusplus-dev libxxhash-dev nlohmann-json3-dev
+  libcli11-dev libfmt-dev libsodium-dev libspdlog-dev libtomlplusplus-dev libxxhash-dev
+  nlohmann-json3-dev
   # Configuring with tests wants these even when only the server is built.
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
 )

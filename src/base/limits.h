@@ -51,6 +51,31 @@ inline constexpr std::size_t kMigrationsPerStep = 32;
 // Connections accepted from one listener before signals and the end of the epoch get their turn.
 inline constexpr std::size_t kAcceptsPerWake = 64;
 
+// Datagram clients: the last writes that are remembered of each, at an RX queue, for at least so
+// long (clients give up after half of it), and of how many clients there.
+inline constexpr std::size_t kWriteWindowSlots = 128;
+inline constexpr Nanos kWriteMemory = std::chrono::minutes(2);
+inline constexpr std::size_t kWriteClientsMax = 4096;
+
+// Writes that a datagram client may have sent to an RX queue since its oldest unanswered one.
+inline constexpr std::size_t kWritesOutstandingMax = 64;
+static_assert(kWritesOutstandingMax * 2 <= kWriteWindowSlots);
+
+// Values of several datagrams that a core is putting together, and how long one lasts of which
+// nothing comes.
+inline constexpr std::size_t kAssembliesMax = 256;
+inline constexpr Nanos kAssemblyIdleMax = std::chrono::seconds(10);
+
+// Large replies that wait at a core, and writes that wait there for memory.
+inline constexpr std::size_t kLargeRepliesMax = 1024;
+inline constexpr std::size_t kWaitingWritesMax = 64;
+
+// Requests that a dispatching core holds until a worker is idle; it receives no more meanwhile.
+inline constexpr std::size_t kDispatchMax = 1024;
+
+// Keys of one multi-get datagram.
+inline constexpr std::size_t kMultiGetKeysMax = 64;
+
 // Entries of one vectored read or write.
 inline constexpr std::size_t kIoVectorsMax = 64;
 

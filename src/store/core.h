@@ -63,6 +63,7 @@ class Core {
   std::uint32_t maintain(const Now& now, std::uint32_t budget);
 
   std::uint64_t extension_progress() const { return extension_progress_; }
+  std::uint64_t last_cas() const { return (cas_next_ - 1) & kCasMask; }
   bool memory_is_coming() const { return unfinished_ || shared_.limbo.bytes() != 0; }
 
   // clean.cc: cleans and evicts until that much is free beyond the reserve, or nothing more can be

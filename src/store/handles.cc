@@ -99,4 +99,19 @@ void ItemDraft::filled(std::uint64_t bytes) {
   store_->impl_->shared.heap.advance(value_, cursor_, bytes);
 }
 
+LargeCursor ItemDraft::begin() const {
+  return store::LargeHeap::begin(value_);
+}
+
+void ItemDraft::advance(LargeCursor& cursor, std::uint64_t bytes) const {
+  store_->impl_->shared.heap.advance(value_, cursor, bytes);
+}
+
+void ItemDraft::write(LargeCursor at, std::string_view bytes) {
+  CHECK(at.value_offset + bytes.size() <= reserved_bytes());
+  store::LargeHeap& heap = store_->impl_->shared.heap;
+  heap.advance(value_, at, 0);  // onto a chunk that was reserved since
+  heap.write(value_, at, bytes);
+}
+
 }  // namespace minos

@@ -105,6 +105,10 @@ std::uint32_t StoreCore::maintain(Now now, std::uint32_t budget) {
   return impl_->core.maintain(now, budget);
 }
 
+std::uint64_t StoreCore::last_cas() const {
+  return impl_->core.last_cas();
+}
+
 bool StoreCore::memory_is_coming() const {
   return impl_->core.memory_is_coming();
 }

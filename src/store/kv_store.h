@@ -110,6 +110,13 @@ class ItemDraft {
   std::size_t scatter(std::uint64_t bytes_max, std::span<iovec> out);
   void filled(std::uint64_t bytes);
 
+  // Or it is filled in any order, as far as it is reserved(): write() where begin() and advance()
+  // lead to, and when nothing is missing, filled_all().
+  LargeCursor begin() const;
+  void advance(LargeCursor& cursor, std::uint64_t bytes) const;
+  void write(LargeCursor at, std::string_view bytes);
+  void filled_all() { cursor_.value_offset = value_bytes_; }
+
  private:
   friend class StoreCore;
   void reset();
@@ -213,6 +220,9 @@ class StoreCore {
   // Publishes a complete draft. The draft is consumed, except on kOutOfMemory: it may be published
   // again.
   StoreStatus publish(StoreMode mode, ItemDraft& draft, std::uint64_t cas, Now now);
+
+  // The cas id of what the last write through this core stored; of one that failed it says nothing.
+  std::uint64_t last_cas() const;
 
   bool remove(std::string_view key, std::uint64_t hash, Now now);
 

@@ -61,6 +61,8 @@ struct RxPlan {
   // RX queues of every datagram plane to receive from, with a quota of 1 and more; a receive() that
   // blocks waits for these. Valid until the next step.
   std::span<const RxQueueQuota> queues;
+  // Looked at only when nothing else came, and never waited for.
+  std::span<const RxQueueQuota> steal_queues;
 };
 
 struct RxEvent {

@@ -26,8 +26,13 @@ Worker::Worker(const WorkerConfig& config, const WorkerShared& shared, WorkerSta
       stats_source_(shared.stats),
       stats_(stats),
       buffers_(shared.store),
-      plan_(shared.plans.current()) {
+      plan_(shared.plans.current()),
+      waker_(shared.mesh) {
   pending_.reserve(kBurstRequestsMax);
+  if (!config_.planes.empty()) {
+    datagrams_ = std::make_unique<DatagramEngine>(config_, shared, stats_, buffers_, waker_);
+    datagrams_->adopt(*plan_);
+  }
   core_.online();
 }
 
@@ -48,12 +53,21 @@ Worker::~Worker() {
 RxPlan Worker::rx_plan() const {
   const bool busy = !run_queue_.empty() || !dirty_.empty() || !large_queue_.empty() ||
                     !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
-                    report_.maintained != 0;
+                    report_.maintained != 0 || (datagrams_ && datagrams_->busy());
   RxPlan plan;
   plan.streams_max = config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
   if (!busy && checks_idle() && !all_.empty()) plan.block = kIdleCheckEvery;
   if (!busy && !starved_.empty()) plan.block = kStarvedWait;
+  if (datagrams_) {
+    plan.queues = datagrams_->rx_queues();
+    if (!busy) {
+      plan.steal_queues = datagrams_->steal_queues();
+      const Nanos patience = datagrams_->patience();
+      const bool shorter = plan.block < Nanos(0) || patience < plan.block;
+      if (patience >= Nanos(0) && shorter) plan.block = patience;
+    }
+  }
   plan.large = large_rx_;
   plan.large_bytes = plan.large == nullptr ? 0 : config_.quantum_bytes;
   return plan;
@@ -71,12 +85,20 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   adopt_plan();
   take_hand_offs();
   feed_starved();
+  if (datagrams_) {
+    datagrams_->begin(now, rx.arrived);
+    report_.requests += datagrams_->take_hand_offs();
+    report_.requests += datagrams_->run(rx.packets, rx.queues_full);
+    datagrams_->go_on();
+  }
   run_burst();
   give_away();
   close_idle();
-  Connection* const granted = pick_large();
+  const bool datagrams_turn = is_datagrams_turn();
+  Connection* const granted = datagrams_turn ? nullptr : pick_large();
   respond(granted);
   if (granted != nullptr) run_large_quantum(*granted);
+  if (datagrams_turn) run_datagram_quantum();
   if (++maintain_due_ >= kMaintainEverySteps || report_.requests == 0) {
     maintain_due_ = 0;
     report_.maintained = core_.maintain(now, kMaintainRecords);
@@ -91,6 +113,7 @@ void Worker::adopt_plan() {
   if (current == plan_) return;
   plan_ = current;
   plans_.adopted(config_.self, plan_->version);
+  if (datagrams_) datagrams_->adopt(*plan_);
   give_away_left_ = policy_.serves_small(config_.self, *plan_) ? 0 : all_.size();
   // Large work that another core shall do from now on.
   for (std::size_t left = large_queue_.size(); left > 0; --left) {
@@ -152,8 +175,32 @@ LoadFacts Worker::load_facts() const {
   facts.self = config_.self;
   facts.small_waiting = static_cast<std::uint32_t>(run_queue_.size()) + rx_backlog_;
   facts.large_waiting = static_cast<std::uint32_t>(large_queue_.size());
+  if (datagrams_) {
+    facts.small_waiting += datagrams_->small_waiting();
+    facts.large_waiting += datagrams_->large_waiting();
+  }
   facts.bursts_since_quantum = bursts_since_quantum_;
   return facts;
+}
+
+// Streams and datagrams take turns where both have large work.
+bool Worker::is_datagrams_turn() {
+  if (!datagrams_ || datagrams_->large_waiting() == 0) return false;
+  if (large_queue_.empty()) return true;
+  datagrams_next_ = !datagrams_next_;
+  return datagrams_next_;
+}
+
+void Worker::run_datagram_quantum() {
+  const bool must = datagrams_->must_finish();
+  if (!must && !policy_.may_start_large(load_facts(), *plan_)) {
+    ++bursts_since_quantum_;
+    return;
+  }
+  bursts_since_quantum_ = 0;
+  const std::uint64_t bytes = datagrams_->send_quantum();
+  report_.quantum_bytes += bytes;
+  if (bytes != 0) stats_.add(Counter::kQuanta);
 }
 
 // The connection that may use a quantum now, if any.
@@ -178,7 +225,7 @@ Connection* Worker::pick_large() {
 void Worker::run_large_quantum(Connection& connection) {
   if (connection.large_started == Nanos(0)) {
     connection.large_started = clock_.now();
-    record_wait(report_class(connection.large_value_bytes), connection.large_placed,
+    record_wait(report_class_of(connection.large_value_bytes, *plan_), connection.large_placed,
                 connection.large_started);
     ++report_.large_started;
   }
@@ -217,16 +264,11 @@ void Worker::finish_large(Connection& connection) {
   stats_.add(Counter::kLargeRequests);
   if (connection.large_started != Nanos(0)) {
     const auto elapsed = (clock_.now() - connection.large_started).count();
-    const auto index = static_cast<std::size_t>(report_class(connection.large_value_bytes));
+    const auto index =
+        static_cast<std::size_t>(report_class_of(connection.large_value_bytes, *plan_));
     stats_.service_ns[index].record(static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 0)));
   }
   connection.large_started = Nanos(0);
-}
-
-ReportClass Worker::report_class(std::uint64_t value_bytes) const {
-  if (plan_->is_large(value_bytes)) return ReportClass::kLarge;
-  if (value_bytes <= kTinyBytesMax) return ReportClass::kTiny;
-  return value_bytes <= kSmallBytesMax ? ReportClass::kSmall : ReportClass::kMedium;
 }
 
 void Worker::record_wait(ReportClass report_class, Nanos since, Nanos until) {
@@ -236,14 +278,15 @@ void Worker::record_wait(ReportClass report_class, Nanos since, Nanos until) {
 }
 
 void Worker::note_served(const Connection& connection, std::uint64_t value_bytes) {
-  const ReportClass served = report_class(value_bytes);
+  const ReportClass served = report_class_of(value_bytes, *plan_);
   ++served_[static_cast<std::size_t>(served)];
   record_wait(served, connection.ready_at, burst_start_);
 }
 
 bool Worker::prepare_sleep() {
   mesh_.begin_sleep(config_.self);
-  if (!mesh_.empty(config_.self)) {
+  const bool handed = !mesh_.empty(config_.self) || (datagrams_ && datagrams_->handed());
+  if (handed) {
     mesh_.end_sleep(config_.self);
     return false;
   }
@@ -256,17 +299,6 @@ void Worker::awake() {
   if (!std::exchange(asleep_, false)) return;
   mesh_.end_sleep(config_.self);
   core_.online();
-}
-
-std::array<std::uint64_t, kWorkersMax / 64> Worker::take_wakes() {
-  has_wakes_ = false;
-  return std::exchange(wakes_, {});
-}
-
-void Worker::wake(CoreId core) {
-  if (!mesh_.must_wake(core)) return;
-  wakes_[core.value / 64] |= std::uint64_t{1} << (core.value % 64);
-  has_wakes_ = true;
 }
 
 }  // namespace minos

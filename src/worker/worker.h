@@ -16,47 +16,16 @@
 #include "wire/memcache_text.h"
 #include "wire/stream.h"
 #include "worker/buffer_pool.h"
-#include "worker/clock.h"
 #include "worker/connection.h"
-#include "worker/mesh.h"
-#include "worker/plan_board.h"
-#include "worker/worker_stats.h"
+#include "worker/datagram_engine.h"
+#include "worker/waker.h"
+#include "worker/worker_context.h"
 
 namespace minos {
 
 inline constexpr Nanos kIdleCheckEvery = std::chrono::seconds(1);
 // Connections that found no buffer try again so much later.
 inline constexpr Nanos kStarvedWait = millis(1);
-
-struct WorkerConfig {
-  CoreId self;
-  std::uint64_t quantum_bytes = 0;
-  std::uint32_t burst_requests = kBurstRequestsMax;
-  Nanos idle_timeout{0};  // close a connection on which nothing moved for so long; 0: never
-  bool cas_enabled = true;
-  bool shutdown_enabled = false;
-  std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
-};
-
-// What a worker says of itself in answer to `stats`, and what it cannot know on its own.
-// Implemented by the server; called on the worker's thread, off the path of small requests.
-class StatsSource {
- public:
-  virtual ~StatsSource() = default;
-  // Appends the whole reply to `stats ARGUMENT`, END included; false when the argument is unknown.
-  virtual bool append_stats(std::string_view argument, Now now, std::string& out) = 0;
-  virtual void set_verbosity(std::uint32_t level) = 0;
-};
-
-// Shared by the workers of a server; all outlive them.
-struct WorkerShared {
-  KvStore& store;
-  Mesh& mesh;
-  PlanBoard& plans;
-  const Policy& policy;
-  const Clock& clock;
-  StatsSource& stats;
-};
 
 // What one step did, in numbers: for statistics and for a simulator's cost model.
 struct StepReport {
@@ -70,9 +39,9 @@ struct StepReport {
   friend bool operator==(const StepReport&, const StepReport&) = default;
 };
 
-// One core of the server: executes what streams bring, in steps of bounded work. No clock, thread
-// or socket of its own: the same worker runs under a pinned thread and in virtual time. Everything
-// is called by one thread at a time.
+// One core of the server: executes what streams and datagrams bring, in steps of bounded work. No
+// clock, thread or socket of its own: the same worker runs under a pinned thread and in virtual
+// time. Everything is called by one thread at a time.
 //
 // A step serves at most kBurstRequestsMax small requests and starts at most one quantum of large
 // work; the transport does the quantum's bytes as the step's Tx (or the next RxPlan) says.
@@ -87,9 +56,9 @@ class Worker {
   RxPlan rx_plan() const;
   StepReport step(Now now, const Rx& rx, Tx& tx);
 
-  // Bit i: core i sleeps and was given work since the last call: wake it.
-  std::array<std::uint64_t, kWorkersMax / 64> take_wakes();
-  bool has_wakes() const { return has_wakes_; }
+  // Cores that sleep and were given work since the last call: to be woken.
+  Waker::Cores take_wakes() { return waker_.take(); }
+  bool has_wakes() const { return waker_.any(); }
 
   // Around a receive() that blocks: false when work arrived meanwhile and it must not.
   bool prepare_sleep();
@@ -133,9 +102,11 @@ class Worker {
   void close_idle();
   void close_if_idle(Connection& connection);
   bool checks_idle() const { return config_.idle_timeout != Nanos(0) || has_uploads_; }
+  bool is_datagrams_turn();
   Connection* pick_large();
   void respond(const Connection* granted);
   void run_large_quantum(Connection& connection);
+  void run_datagram_quantum();
 
   // run_burst.
   bool parse_connection(Connection& connection);
@@ -184,10 +155,7 @@ class Worker {
   void go_home(Connection& connection);
   CoreId small_core_near(CoreId wanted);
   LoadFacts load_facts() const;
-  void wake(CoreId core);
-
   // Statistics.
-  ReportClass report_class(std::uint64_t value_bytes) const;
   void record_wait(ReportClass report_class, Nanos since, Nanos until);
   void note_served(const Connection& connection, std::uint64_t value_bytes);
   void place_large(Connection& connection, std::uint64_t value_bytes);
@@ -234,8 +202,9 @@ class Worker {
   Nanos burst_start_{0};
   std::array<std::uint32_t, kReportClasses> served_{};  // in this burst
   std::string scratch_;
-  std::array<std::uint64_t, kWorkersMax / 64> wakes_{};
-  bool has_wakes_ = false;
+  Waker waker_;
+  std::unique_ptr<DatagramEngine> datagrams_;  // where there are planes
+  bool datagrams_next_ = false;                // to have a quantum, when streams want one as well
 };
 
 }  // namespace minos

@@ -124,6 +124,7 @@ void Worker::execute_pending() {
     }
   }
   served_ = {};
+  std::uint32_t executed = 0;
   for (Pending& pending : pending_) {
     Connection& connection = *pending.connection;
     // An earlier command of the same connection put it aside: this one is parsed again later.
@@ -148,11 +149,12 @@ void Worker::execute_pending() {
     }
     if (connection.cut) continue;
     if (!connection.output().empty() && !connection.moving) dirty_.push_back(connection);
-    ++report_.requests;
+    ++executed;
   }
-  stats_.add(Counter::kRequests, report_.requests);
-  if (report_.requests == 0) return;
-  const std::int64_t each = (clock_.now() - burst_start_).count() / report_.requests;
+  report_.requests += executed;
+  stats_.add(Counter::kRequests, executed);
+  if (executed == 0) return;
+  const std::int64_t each = (clock_.now() - burst_start_).count() / executed;
   for (std::size_t i = 0; i < kReportClasses; ++i) {
     if (served_[i] != 0) stats_.service_ns[i].record(static_cast<std::uint64_t>(each), served_[i]);
   }

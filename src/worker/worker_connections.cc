@@ -110,7 +110,7 @@ void Worker::push_outbox() {
       ++i;
       continue;
     }
-    wake(to);
+    waker_.wake(to);
     outbox_[i] = std::move(outbox_.back());
     outbox_.pop_back();
   }

@@ -6,6 +6,7 @@
 
 #include "base/histogram.h"
 #include "base/units.h"
+#include "sharding/core_plan.h"
 #include "sharding/size_histogram.h"
 
 namespace minos {
@@ -16,6 +17,12 @@ enum class ReportClass : std::uint8_t { kTiny, kSmall, kMedium, kLarge };
 inline constexpr std::size_t kReportClasses = 4;
 inline constexpr std::uint64_t kTinyBytesMax = 13;
 inline constexpr std::uint64_t kSmallBytesMax = 1400;
+
+inline ReportClass report_class_of(std::uint64_t value_bytes, const CorePlan& plan) {
+  if (plan.is_large(value_bytes)) return ReportClass::kLarge;
+  if (value_bytes <= kTinyBytesMax) return ReportClass::kTiny;
+  return value_bytes <= kSmallBytesMax ? ReportClass::kSmall : ReportClass::kMedium;
+}
 
 enum class Counter : std::uint8_t {
   kCmdGet,
@@ -53,8 +60,18 @@ enum class Counter : std::uint8_t {
   kIdleClosed,
   kStalledUploads,
   kMemoryWaits,
+  kDatagrams,              // received
+  kDatagramsForeign,       // dropped: not of this protocol, or too short
+  kDatagramsOtherVersion,  // refused
+  kDatagramsMalformed,
+  kUnprovenAddresses,
+  kRepeatedWrites,  // answered again, or under way
+  kBusy,
+  kRepliesDropped,    // no room to send
+  kFragmentsDropped,  // no memory, or no room on the way to another core
+  kAssembliesExpired,
 };
-inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kMemoryWaits) + 1;
+inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kAssembliesExpired) + 1;
 
 // One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
 // instead of writing to another worker's counters.

@@ -1,5 +1,6 @@
 #include "worker/testing/fake_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -13,7 +14,7 @@ ControllerOptions controller_options(const FakeServer::Options& options) {
   ControllerOptions out;
   out.policy = options.policy;
   out.cores = options.workers;
-  out.threshold_min_bytes = kInlineValueBytesMax;
+  out.threshold_min_bytes = options.rx_queues == 0 ? kInlineValueBytesMax : kReplyFragmentBytes;
   return out;
 }
 
@@ -58,13 +59,23 @@ FakeServer::FakeServer(const Options& options)
   auto created = KvStore::create(store);
   CHECK(created.has_value());
   store_ = std::move(*created);
-  const WorkerShared shared{*store_, mesh_, plans_, *policy_, clock_, stats_source_};
+  if (options.rx_queues != 0) {
+    plane_ = std::make_unique<FakeDatagrams>(options.rx_queues);
+    datagrams_ = std::make_unique<DatagramShared>(*store_, options.workers, options.rx_queues,
+                                                  AddressTokens::Secret{1});
+  }
+  const WorkerShared shared{*store_, mesh_,         plans_,          *policy_,
+                            clock_,  stats_source_, datagrams_.get()};
   for (std::uint16_t i = 0; i < options.workers; ++i) {
     WorkerConfig config;
     config.self = CoreId{i};
     config.quantum_bytes = options.quantum_bytes;
     config.shutdown_enabled = options.shutdown_enabled;
     config.version_reply = "VERSION 1.6.27-minos\r\n";
+    if (plane_) {
+      ports_.push_back(std::make_unique<FakePort>(*plane_));
+      config.planes.push_back(ports_.back().get());
+    }
     stats_.push_back(std::make_unique<WorkerStats>());
     networks_.push_back(std::make_unique<FakeNetwork>(peers_));
     workers_.push_back(std::make_unique<Worker>(config, shared, *stats_.back()));
@@ -88,11 +99,12 @@ StepReport FakeServer::step(CoreId core) {
   const std::size_t i = core.value;
   workers_[i]->awake();
   asleep_[i] = false;
-  networks_[i]->receive(workers_[i]->rx_plan(), rx_[i]);
+  receive(i, workers_[i]->rx_plan());
   rx_[i].arrived = clock_.time;
   const Now now{clock_.time, unix_now()};
   const StepReport report = workers_[i]->step(now, rx_[i], tx_[i]);
   networks_[i]->send(tx_[i]);
+  if (plane_) ports_[i]->flush();
   workers_[i]->take_wakes();
   for (const std::uint64_t value :
        {std::uint64_t{core.value}, std::uint64_t{report.requests}, report.quantum_bytes,
@@ -100,6 +112,21 @@ StepReport FakeServer::step(CoreId core) {
     digest_ = fold(digest_, value);
   }
   return report;
+}
+
+void FakeServer::receive(std::size_t worker, const RxPlan& plan) {
+  Rx& rx = rx_[worker];
+  networks_[worker]->receive(plan, rx);
+  if (!plane_) return;
+  ports_[worker]->receive(plan.queues, rx.packets, rx.queues_full);
+  if (rx.packets.empty() && rx.events.empty()) {
+    ports_[worker]->receive(plan.steal_queues, rx.packets, rx.queues_full);
+  }
+}
+
+bool FakeServer::has_packets(const RxPlan& plan) const {
+  const auto waits = [&](const RxQueueQuota& wanted) { return plane_->has_packets(wanted.queue); };
+  return std::ranges::any_of(plan.queues, waits) || std::ranges::any_of(plan.steal_queues, waits);
 }
 
 UnixSeconds FakeServer::unix_now() const {
@@ -119,7 +146,8 @@ bool FakeServer::run() {
     for (std::uint16_t i = 0; i < options_.workers; ++i) {
       const CoreId core{i};
       const RxPlan plan = workers_[i]->rx_plan();
-      const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core);
+      const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core) ||
+                       has_packets(plan) || (datagrams_ && !datagrams_->mesh.empty(core));
       // A worker that only looks for idle connections is at rest.
       if (plan.block > Nanos(0) && plan.block < kIdleCheckEvery) wait = plan.block;
       if (!due) {

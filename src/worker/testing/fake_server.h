@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/planner.h"
+#include "worker/testing/fake_datagrams.h"
 #include "worker/testing/fake_network.h"
 #include "worker/worker.h"
 
@@ -17,6 +18,7 @@ class FakeServer {
   struct Options {
     PolicyKind policy = PolicyKind::kElastic;
     std::uint16_t workers = 1;
+    std::uint16_t rx_queues = 0;  // of datagrams; 0: it serves none
     std::uint64_t memory_bytes = 32 * kMiB;
     std::uint64_t item_bytes_max = kItemBytesDefault;
     std::uint64_t quantum_bytes = 64 * kKiB;
@@ -43,6 +45,7 @@ class FakeServer {
   // Sends `request`, runs, and takes what came back.
   std::string ask(FakeNetwork::Peer& peer, std::string_view request);
 
+  FakeDatagrams& datagrams() { return *plane_; }
   KvStore& store() { return *store_; }
   const WorkerStats& stats(CoreId core) const { return *stats_[core.value]; }
   const CorePlan& plan() const { return *plans_.current(); }
@@ -62,6 +65,9 @@ class FakeServer {
     std::uint32_t verbosity = 0;
   };
 
+  void receive(std::size_t worker, const RxPlan& plan);
+  bool has_packets(const RxPlan& plan) const;
+
   Options options_;
   FakeClock clock_;
   FakeStats stats_source_;
@@ -73,6 +79,9 @@ class FakeServer {
   std::vector<std::unique_ptr<WorkerStats>> stats_;
   std::vector<std::unique_ptr<FakeNetwork::Peer>> peers_;
   std::vector<std::unique_ptr<FakeNetwork>> networks_;
+  std::unique_ptr<FakeDatagrams> plane_;
+  std::unique_ptr<DatagramShared> datagrams_;
+  std::vector<std::unique_ptr<FakePort>> ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Rx> rx_;
   std::vector<Tx> tx_;

@@ -1,0 +1,330 @@
+#include "worker/datagram_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace minos {
+
+namespace {
+
+// Of an RX queue in one round, however many of them a core has.
+constexpr std::uint32_t kQueueBurstMin = 8;
+
+// How often a core that has nothing else to do looks for unfinished values to forget.
+constexpr Nanos kAssemblyCheckEvery = std::chrono::seconds(1);
+
+}  // namespace
+
+DatagramEngine::DatagramEngine(const WorkerConfig& config, const WorkerShared& shared,
+                               WorkerStats& stats, BufferPool& buffers, Waker& waker)
+    : config_(config),
+      planes_(config.planes),
+      shared_(*shared.datagrams),
+      store_(shared.store),
+      core_(shared.store.core(config.self)),
+      policy_(shared.policy),
+      clock_(shared.clock),
+      stats_source_(shared.stats),
+      stats_(stats),
+      waker_(waker),
+      mesh_(shared.mesh),
+      tokens_(shared.datagrams->tokens),
+      assembler_(core_, buffers) {
+  popped_.reserve(kBurstRequestsMax);
+}
+
+DatagramEngine::~DatagramEngine() = default;
+
+void DatagramEngine::adopt(const CorePlan& plan) {
+  plan_ = &plan;
+  dispatches_ = policy_.place({RequestKind::kRead, 0, 0, config_.self}, plan).where ==
+                Placement::Where::kIdleCore;
+  const std::uint16_t workers = plan.core_count();
+  const std::uint32_t queues_each = (shared_.queues() + workers - 1U) / workers;
+  const std::uint32_t burst = std::max(config_.burst_requests / queues_each,
+                                       std::min(config_.burst_requests, kQueueBurstMin));
+  rx_queues_.clear();
+  steal_queues_.clear();
+  for (std::uint16_t i = 0; i < shared_.queues(); ++i) {
+    // From one's own on, so that thieves begin at different queues.
+    const QueueId queue{static_cast<std::uint16_t>((i + config_.self.value) % shared_.queues())};
+    const CoreId owner{static_cast<std::uint16_t>(queue.value % workers)};
+    const std::uint32_t quota = policy_.rx_quota(config_.self, owner, burst, plan);
+    if (quota != 0) {
+      rx_queues_.push_back({queue, quota});
+      continue;
+    }
+    const std::uint32_t stolen = policy_.steal_quota(config_.self, owner, burst, plan);
+    if (stolen != 0) steal_queues_.push_back({queue, stolen});
+  }
+}
+
+// A core that must finish what it began serves nobody before; one whose workers are behind leaves
+// the rest in the RX queues.
+std::span<const RxQueueQuota> DatagramEngine::rx_queues() const {
+  if (must_finish_ || large_.size() >= kLargeRepliesMax) return {};
+  if (dispatch_.size() >= kDispatchMax) return {};
+  return rx_queues_;
+}
+
+Nanos DatagramEngine::patience() const {
+  if (!waiting_.empty() || !stuck_.empty()) return millis(1);
+  return assembler_.size() != 0 ? kAssemblyCheckEvery : Nanos(-1);
+}
+
+void DatagramEngine::begin(Now now, Nanos arrived) {
+  now_ = now;
+  arrived_ = arrived;
+  texts_.clear();
+}
+
+std::uint32_t DatagramEngine::take_hand_offs() {
+  popped_.clear();
+  while (popped_.size() < kBurstRequestsMax) {
+    PacketMessage message = shared_.mesh.try_pop(config_.self);
+    if (std::holds_alternative<std::monostate>(message)) break;
+    stats_.add(Counter::kHandOffsIn);
+    if (auto* const reply = std::get_if<LargeReply>(&message)) {
+      reply->placed = now_.mono;
+      large_.push_back(std::move(*reply));
+      continue;
+    }
+    popped_.push_back(std::move(message));
+  }
+  if (popped_.empty()) {
+    if (!dispatches_) shared_.mesh.set_idle(config_.self, large_.empty());
+    return 0;
+  }
+  std::array<Incoming, kBurstRequestsMax> batch;
+  std::size_t used = 0;
+  for (PacketMessage& message : popped_) {
+    Incoming& in = batch[used++];
+    in.placed = true;
+    if (auto* const fragment = std::get_if<ForwardedFragment>(&message)) {
+      in.kept = &fragment->packet;
+      in.fragment = true;
+    } else {
+      in.kept = &std::get<ForwardedRequest>(message).packet;
+    }
+    in.peer = &in.kept->peer();
+    in.bytes = in.kept->bytes();
+  }
+  const std::uint32_t executed = run_batch(std::span(batch).first(used));
+  popped_.clear();
+  return executed;
+}
+
+std::uint32_t DatagramEngine::run(std::span<const RxPacket> packets, std::uint32_t queues_full) {
+  small_waiting_ = queues_full;
+  stats_.add(Counter::kDatagrams, packets.size());
+  if (dispatches_) {
+    dispatch(packets);
+    return 0;
+  }
+  wake_thief(queues_full);
+  std::uint32_t executed = 0;
+  std::array<Incoming, kBurstRequestsMax> batch;
+  while (!packets.empty()) {
+    const std::size_t count = std::min(packets.size(), batch.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const RxPacket& packet = packets[i];
+      batch[i] = {&packet.peer, packet.bytes, &packet, nullptr, false, false};
+    }
+    packets = packets.subspan(count);
+    executed += run_batch(std::span(batch).first(count));
+  }
+  return executed;
+}
+
+// Look at all, hash, prefetch; then execute one by one what is at hand.
+std::uint32_t DatagramEngine::run_batch(std::span<const Incoming> batch) {
+  std::array<Request, kBurstRequestsMax> requests;
+  std::size_t admitted = 0;
+  burst_start_ = clock_.now();
+  for (const Incoming& in : batch) {
+    Request& request = requests[admitted];
+    if (!admit(in, request)) continue;
+    ++admitted;
+    if (request.datagram.key.empty()) continue;
+    request.key_hash = hash_key(request.datagram.key);
+    core_.prefetch_bucket(request.key_hash);
+  }
+  if (admitted > 1) {
+    for (const Request& request : std::span(requests).first(admitted)) {
+      if (!request.datagram.key.empty()) core_.prefetch_item(request.key_hash);
+    }
+  }
+  served_ = {};
+  for (Request& request : std::span(requests).first(admitted)) execute(request);
+  stats_.add(Counter::kRequests, admitted);
+  if (admitted == 0) return 0;
+  const std::int64_t each =
+      (clock_.now() - burst_start_).count() / static_cast<std::int64_t>(admitted);
+  for (std::size_t i = 0; i < kReportClasses; ++i) {
+    if (served_[i] != 0) stats_.service_ns[i].record(static_cast<std::uint64_t>(each), served_[i]);
+  }
+  return static_cast<std::uint32_t>(admitted);
+}
+
+// False: it was answered, or dropped.
+bool DatagramEngine::admit(const Incoming& in, Request& request) {
+  auto parsed = parse_request(in.bytes);
+  if (!parsed) [[unlikely]] {
+    refuse(in, parsed.error());
+    return false;
+  }
+  request.in = in;
+  request.datagram = *parsed;
+  const bool proven = tokens_.check(*in.peer, parsed->header.token, now_.mono, request.token);
+  if (!proven && !in.placed) [[unlikely]] {
+    stats_.add(Counter::kUnprovenAddresses);
+    reply_status(request, DatagramStatus::kToken);
+    return false;
+  }
+  return true;
+}
+
+void DatagramEngine::refuse(const Incoming& in, const DatagramError& error) {
+  if (error.kind == DatagramError::Kind::kSilent) return stats_.add(Counter::kDatagramsForeign);
+  const bool version = error.kind == DatagramError::Kind::kVersion;
+  stats_.add(version ? Counter::kDatagramsOtherVersion : Counter::kDatagramsMalformed);
+  Request request;
+  request.in = in;
+  request.datagram.header = error.header;
+  // Whoever is not proven gets no more bytes than it sent.
+  const bool proven =
+      !version && tokens_.check(*in.peer, error.header.token, now_.mono, request.token);
+  reply_status(request, version ? DatagramStatus::kVersion : DatagramStatus::kMalformed,
+               proven ? error.reason : std::string_view());
+}
+
+void DatagramEngine::execute(Request& request) {
+  const DatagramOp op = request.datagram.header.op;
+  if (is_write(op)) return write(request);
+  switch (op) {
+    case DatagramOp::kGet:
+      return get(request);
+    case DatagramOp::kGat:
+      return get_and_touch(request);
+    case DatagramOp::kMultiGet:
+      return multi_get(request);
+    case DatagramOp::kStats:
+      return show_stats(request);
+    default:
+      note_served(0);
+      return reply_status(request, DatagramStatus::kOk);
+  }
+}
+
+// Datagrams of one packet are never worth a hand-over for their size.
+Placement DatagramEngine::place(RequestKind kind, std::uint64_t key_hash,
+                                std::uint64_t value_bytes) const {
+  if (value_bytes <= kReplyFragmentBytes) return Placement();
+  return policy_.place({kind, key_hash, value_bytes, config_.self}, *plan_);
+}
+
+KeptPacket DatagramEngine::keep(const Incoming& in) {
+  if (in.kept != nullptr) return std::move(*in.kept);
+  return port(*in.peer).keep(*in.received);
+}
+
+// False when there is no room, or no memory for what was to be kept.
+bool DatagramEngine::forward(PacketMessage message, CoreId to) {
+  DCHECK(to != config_.self);
+  if (!shared_.mesh.try_push(config_.self, to, message)) {
+    stats_.add(Counter::kRingFull);
+    return false;
+  }
+  stats_.add(Counter::kHandOffsOut);
+  waker_.wake(to);
+  return true;
+}
+
+// An idle core that sleeps is told that there is something to take.
+void DatagramEngine::wake_thief(std::uint32_t queues_full) {
+  if (queues_full == 0) return;
+  for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
+    const CoreId core{i};
+    if (core == config_.self || !mesh_.sleeps(core)) continue;
+    if (policy_.steal_quota(core, config_.self, config_.burst_requests, *plan_) == 0) continue;
+    return waker_.wake(core);
+  }
+}
+
+void DatagramEngine::dispatch(std::span<const RxPacket> packets) {
+  for (const RxPacket& packet : packets) {
+    KeptPacket kept = port(packet.peer).keep(packet);
+    if (kept) dispatch_.push_back(std::move(kept));
+  }
+  feed_workers();
+}
+
+// Late binding: a request waits here until some worker has nothing else to do.
+void DatagramEngine::feed_workers() {
+  for (std::uint16_t i = 0; i < plan_->core_count() && !dispatch_.empty(); ++i) {
+    const CoreId core{i};
+    if (core == config_.self || !shared_.mesh.claim_idle(core)) continue;
+    PacketMessage message = ForwardedRequest{std::move(dispatch_.front())};
+    dispatch_.pop_front();
+    forward(std::move(message), core);
+  }
+}
+
+// What goes on without a packet: writes that wait for memory, and the end of what nothing came of.
+void DatagramEngine::go_on() {
+  if (dispatches_) feed_workers();
+  retry_waiting_writes();
+  while (Assembly* const stale = assembler_.stalest(now_.mono, kAssemblyIdleMax)) {
+    stats_.add(Counter::kAssembliesExpired);
+    abandon(*stale);
+  }
+  for (Assembly* const assembly : std::exchange(stuck_, {})) {
+    assembly->stuck = false;
+    advance(*assembly);
+  }
+}
+
+Datagram DatagramEngine::reply_to(const Request& request, DatagramStatus status) const {
+  Datagram front;
+  const DatagramHeader& asked = request.datagram.header;
+  front.header.op = asked.op;
+  front.header.reply = true;
+  front.header.status = status;
+  front.header.request_id = asked.request_id;
+  front.header.token = request.token;
+  front.header.queue = static_cast<std::uint8_t>(shared_.queues());
+  return front;
+}
+
+void DatagramEngine::reply(const Peer& peer, const Datagram& front, std::string_view payload) {
+  DatagramPort& out = port(peer);
+  char* const room = out.room(peer);
+  if (room == nullptr) return stats_.add(Counter::kRepliesDropped);
+  const std::size_t bytes = write_front(front, room);
+  if (!payload.empty()) std::memcpy(room + bytes, payload.data(), payload.size());
+  out.commit(bytes + payload.size());
+}
+
+void DatagramEngine::reply_status(const Request& request, DatagramStatus status,
+                                  std::string_view payload) {
+  if (status == DatagramStatus::kBusy) stats_.add(Counter::kBusy);
+  reply(*request.in.peer, reply_to(request, status), payload);
+}
+
+void DatagramEngine::reply_outcome(const Request& request, const WriteOutcome& outcome) {
+  Datagram front = reply_to(request, outcome.status);
+  front.number = outcome.number;
+  reply(*request.in.peer, front);
+}
+
+void DatagramEngine::note_served(std::uint64_t value_bytes) {
+  const auto served = static_cast<std::size_t>(report_class_of(value_bytes, *plan_));
+  ++served_[served];
+  const std::int64_t waited = std::max<std::int64_t>((burst_start_ - arrived_).count(), 0);
+  stats_.queue_wait_ns[served].record(static_cast<std::uint64_t>(waited));
+}
+
+}  // namespace minos
