@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 
 // Descriptors beside one per connection: epolls, events, timers, listeners, log.
 constexpr std::uint64_t kOtherDescriptors = 64;
+// That a name usually stands for, such as 127.0.0.1 and ::1.
+constexpr std::uint64_t kAddressesPerHost = 2;
 
 int fail(const std::string& why) {
   fmt::print(stderr, "minosd: {}\n", why);
@@ -33,6 +36,35 @@ std::expected<std::vector<Fd>, std::string> listen_on_tcp(const ServerOptions& o
   return listeners;
 }
 
+std::expected<std::vector<std::unique_ptr<UdpQueues>>, std::string> open_udp(
+    const ServerOptions& options) {
+  UdpQueues::Options wanted;
+  wanted.base_port = options.datagram_port;
+  wanted.queues = options.threads;
+  wanted.single_port = options.datagram_single_port;
+  std::vector<std::unique_ptr<UdpQueues>> all;
+  for (const std::string& host : options.datagram_hosts) {
+    auto opened = UdpQueues::open(host, wanted);
+    if (!opened) return std::unexpected(opened.error());
+    for (auto& queues : *opened) {
+      const std::uint32_t granted =
+          std::min(queues->receive_buffer_bytes(), queues->send_buffer_bytes());
+      if (granted < wanted.buffer_bytes) {
+        spdlog::warn(
+            "{} has socket buffers of {} KiB instead of {} KiB, so that bursts may be lost: raise "
+            "net.core.rmem_max and net.core.wmem_max, or start it as root, with -u USER",
+            queues->name(), granted / kKiB, wanted.buffer_bytes / kKiB);
+      }
+      all.push_back(std::move(queues));
+    }
+  }
+  if (all.size() > kPlanesMax) {
+    return std::unexpected(fmt::format("cannot receive datagrams on {} addresses: at most {}",
+                                       all.size(), kPlanesMax));
+  }
+  return all;
+}
+
 void block_signals() {
   const sigset_t signals = stop_signals();
   // Inherited by every thread; the server reads them from a descriptor.
@@ -41,20 +73,21 @@ void block_signals() {
   ::signal(SIGHUP, SIG_IGN);
 }
 
-std::string names_of(const std::vector<Fd>& listeners) {
-  std::string names;
-  for (const Fd& listener : listeners) {
-    if (!names.empty()) names += ", ";
-    names += local_name(listener.get());
-  }
-  return names;
+std::string names_of(const ServerSockets& sockets) {
+  std::vector<std::string> names;
+  for (const Fd& listener : sockets.listeners) names.push_back(local_name(listener.get()));
+  for (const auto& queues : sockets.udp) names.push_back(queues->name());
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // `parent` waits to hear that the daemon serves; empty unless it is one.
 std::expected<void, std::string> serve(const ServerOptions& options, Fd parent) {
-  // Before root is given up, as low ports need it.
+  // Before root is given up, as low ports and large buffers need it.
   auto listeners = listen_on_tcp(options);
   if (!listeners) return std::unexpected(listeners.error());
+  auto udp = open_udp(options);
+  if (!udp) return std::unexpected(udp.error());
+  ServerSockets sockets{std::move(*listeners), std::move(*udp)};
   if (!options.user.empty()) {
     if (auto done = become_user(options.user); !done) return done;
   }
@@ -66,13 +99,13 @@ std::expected<void, std::string> serve(const ServerOptions& options, Fd parent) 
         listen_unix(options.unix_socket, options.unix_mask, static_cast<int>(options.backlog));
     if (!listener) return std::unexpected(listener.error());
     socket_file = OwnedFile(options.unix_socket);
-    listeners->push_back(std::move(*listener));
+    sockets.listeners.push_back(std::move(*listener));
   }
   if (options.lock_memory) {
     if (auto done = lock_memory(); !done) return done;
   }
-  const std::string where = names_of(*listeners);
-  auto server = Server::create(options, std::move(*listeners));
+  const std::string where = names_of(sockets);
+  auto server = Server::create(options, std::move(sockets));
   if (!server) return std::unexpected(server.error());
   if (auto started = (*server)->start(); !started) return started;
   if (!options.pidfile.empty()) {
@@ -101,7 +134,8 @@ int run(const ServerOptions& options) {
     spdlog::warn("runs as root: start it with -u USER, so that it can do no more than that user");
   }
   const std::uint64_t descriptors =
-      options.connections_max + std::uint64_t{options.threads} * 2 + kOtherDescriptors;
+      options.connections_max + std::uint64_t{options.threads} * 2 +
+      options.datagram_hosts.size() * kAddressesPerHost * options.threads + kOtherDescriptors;
   if (auto raised = raise_descriptor_limit(descriptors); !raised) return fail(raised.error());
   Fd parent;
   if (options.daemon) {

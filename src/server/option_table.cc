@@ -77,9 +77,20 @@ Parsed<void> set_burst(ServerOptions& o, std::string_view value) {
   return {};
 }
 
+Parsed<void> add_transports(ServerOptions& o, std::string_view value) {
+  for (const std::string_view part : split(value, ',')) {
+    const auto kind = parse_transport(part);
+    if (!kind) return std::unexpected(kind.error());
+    if (!o.has(*kind)) o.transports.push_back(*kind);
+  }
+  return {};
+}
+
 Parsed<void> refuse_udp(ServerOptions&, std::string_view value) {
   if (value == "0") return {};
-  return std::unexpected("must be 0 (off): the datagram protocol is not there yet");
+  return std::unexpected(
+      "must be 0 (off): memcached's UDP protocol is not spoken; --transport=udp speaks the Minos "
+      "datagram protocol");
 }
 
 // What memcached's -o can tune and Minos has no counterpart of, so that ignoring it is right.
@@ -133,8 +144,18 @@ constexpr OptionRow kNetwork[] = {
     {0, "idle-timeout", K::kInteger, "SECONDS", "0",
      "close connections that are silent for so many seconds; 0 = never",
      [](O& o, V v) { return assign(o.idle_timeout, parse_whole(v, 0, kSecondsMax)); }},
+    {0, "transport", K::kList, "LIST", "tcp",
+     "tcp = memcached's protocol over TCP; udp = the Minos datagram protocol over UDP; tcp,udp = "
+     "both. A unix socket is listened on with either",
+     add_transports},
+    {0, "datagram-port", K::kInteger, "PORT", "11300",
+     "UDP port of the first thread's receive queue; those of the other threads follow",
+     [](O& o, V v) { return assign(o.datagram_port, parse_whole(v, 1, 65535)); }},
+    {0, "datagram-single-port", K::kFlag, "", "",
+     "all receive queues on one UDP port: a request's header says which",
+     [](O& o, V v) { return set_flag(o.datagram_single_port, v == "true"); }},
     {'U', "udp-port", K::kInteger, "PORT", "0",
-     "UDP port; only 0 (off) for now: the datagram protocol is not there yet", refuse_udp},
+     "only 0 (off): memcached's UDP protocol is not spoken; see --transport", refuse_udp},
 };
 
 constexpr OptionRow kMemory[] = {

@@ -37,6 +37,15 @@ bool is_name_or_ipv4(std::string_view text) {
   });
 }
 
+struct TransportName {
+  std::string_view name;
+  TransportKind kind;
+};
+constexpr TransportName kTransports[] = {
+    {"tcp", TransportKind::kTcp},
+    {"udp", TransportKind::kUdp},
+};
+
 std::uint64_t suffix_bytes(char c) {
   switch (c) {
     case 'k':
@@ -128,6 +137,15 @@ Parsed<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text) {
     }
   }
   return cpus;
+}
+
+Parsed<TransportKind> parse_transport(std::string_view text) {
+  std::string names;
+  for (const TransportName& transport : kTransports) {
+    if (transport.name == text) return transport.kind;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", transport.name);
+  }
+  return std::unexpected(fmt::format("must be a list of {}", names));
 }
 
 Parsed<ListenAddress> parse_listen(std::string_view text, std::uint16_t default_port) {

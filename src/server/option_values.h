@@ -31,6 +31,9 @@ Parsed<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text);
 // One of HOST, HOST:PORT, IPV6, [IPV6], [IPV6]:PORT, *.
 Parsed<ListenAddress> parse_listen(std::string_view text, std::uint16_t default_port);
 
+// "tcp", "udp".
+Parsed<TransportKind> parse_transport(std::string_view text);
+
 // 1536 KiB as "1536k", 64 MiB as "64m".
 std::string size_text(std::uint64_t bytes);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -137,6 +138,20 @@ std::expected<ServerOptions, std::string> apply_all(const GivenByRow& given) {
   return options;
 }
 
+// Which addresses are listened on by what.
+void settle_addresses(ServerOptions& options) {
+  if (options.transports.empty()) options.transports.push_back(TransportKind::kTcp);
+  if (options.listen.empty()) options.listen.push_back({"127.0.0.1", options.port});
+  if (options.has(TransportKind::kUdp)) {
+    for (const ListenAddress& address : options.listen) {
+      if (std::ranges::find(options.datagram_hosts, address.host) == options.datagram_hosts.end()) {
+        options.datagram_hosts.push_back(address.host);
+      }
+    }
+  }
+  if (!options.has(TransportKind::kTcp) || !options.unix_socket.empty()) options.listen.clear();
+}
+
 // What no single option can check.
 std::expected<void, std::string> check_together(const ServerOptions& options) {
   const std::uint64_t memory_min = KvStore::memory_bytes_min(options.threads);
@@ -150,6 +165,13 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
     return std::unexpected(
         fmt::format("-I/--max-item-size {}: must be at most half of -m/--memory-limit, which is {}",
                     size_text(options.item_bytes_max), size_text(options.memory_bytes)));
+  }
+  const std::uint32_t ports = options.datagram_single_port ? 1 : options.threads;
+  if (options.has(TransportKind::kUdp) && options.datagram_port + ports - 1 > 65535) {
+    return std::unexpected(
+        fmt::format("--datagram-port {}: must be at most {}, so that each of the {} threads of "
+                    "-t/--threads has a port",
+                    options.datagram_port, 65536 - ports, options.threads));
   }
   if (!options.cpus.empty() && options.cpus.size() < options.threads) {
     return std::unexpected(
@@ -173,11 +195,7 @@ std::expected<ServerOptions, OptionsExit> parse_options(int argc, const char* co
   if (!merged) return std::unexpected(usage_error(merged.error()));
   auto options = apply_all(*given);
   if (!options) return std::unexpected(usage_error(options.error()));
-  if (!options->unix_socket.empty()) {
-    options->listen.clear();
-  } else if (options->listen.empty()) {
-    options->listen.push_back({"127.0.0.1", options->port});
-  }
+  settle_addresses(*options);
   const auto checked = check_together(*options);
   if (!checked) return std::unexpected(usage_error(checked.error()));
   return *std::move(options);

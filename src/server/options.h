@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -18,16 +19,23 @@ struct ListenAddress {
   friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
 
+enum class TransportKind : std::uint8_t { kTcp, kUdp };
+
 // Everything that the command line and the configuration file can say. What parse_options returns
 // has passed every check that needs no look at the machine.
 struct ServerOptions {
-  std::uint16_t port = 11211;         // 0 = any free port
-  std::vector<ListenAddress> listen;  // empty exactly when unix_socket is set
-  std::string unix_socket;            // "" = none; set, it replaces TCP
+  std::uint16_t port = 11211;             // 0 = any free port
+  std::vector<TransportKind> transports;  // at least one, each once
+  std::vector<ListenAddress> listen;      // empty exactly without tcp, or with unix_socket
+  std::string unix_socket;                // "" = none; set, it replaces TCP
   std::uint32_t unix_mask = 0700;
   std::uint32_t connections_max = 1024;
   std::uint32_t backlog = 1024;
   std::chrono::seconds idle_timeout{0};  // 0 = never
+  // With udp: a receive queue for each thread, on a port of its own from this one on, or on one.
+  std::uint16_t datagram_port = 11300;
+  bool datagram_single_port = false;
+  std::vector<std::string> datagram_hosts;  // each once, as in ListenAddress; empty without udp
 
   std::uint64_t memory_bytes = 64 * kMiB;
   std::uint64_t item_bytes_max = kItemBytesDefault;
@@ -52,6 +60,9 @@ struct ServerOptions {
   std::string user;
   bool shutdown_command = false;
 
+  bool has(TransportKind kind) const {
+    return std::ranges::find(transports, kind) != transports.end();
+  }
   friend bool operator==(const ServerOptions&, const ServerOptions&) = default;
 };
 

@@ -162,6 +162,29 @@ TEST(Options, UnixSocketReplacesTcp) {
   EXPECT_TRUE(options.listen.empty());
 }
 
+TEST(Options, Transports) {
+  EXPECT_THAT(parsed("").transports, ElementsAre(TransportKind::kTcp));
+  EXPECT_TRUE(parsed("").datagram_hosts.empty());
+
+  const ServerOptions both = parsed("--transport=tcp,udp,tcp -l ::1,127.0.0.1:7,::1");
+  EXPECT_THAT(both.transports, ElementsAre(TransportKind::kTcp, TransportKind::kUdp));
+  EXPECT_EQ(both.listen.size(), 3U);
+  EXPECT_THAT(both.datagram_hosts, ElementsAre("::1", "127.0.0.1"));
+  EXPECT_EQ(both.datagram_port, 11300);
+  EXPECT_FALSE(both.datagram_single_port);
+  EXPECT_EQ(parsed("--transport=tcp --transport=udp"), parsed("--transport=tcp,udp"));
+
+  const ServerOptions udp = parsed("--transport=udp --datagram-port=7 --datagram-single-port");
+  EXPECT_TRUE(udp.listen.empty());
+  EXPECT_THAT(udp.datagram_hosts, ElementsAre("127.0.0.1"));
+  EXPECT_EQ(udp.datagram_port, 7);
+  EXPECT_TRUE(udp.datagram_single_port);
+
+  const ServerOptions unix_too = parsed("--transport=tcp,udp -s /s -l *");
+  EXPECT_TRUE(unix_too.listen.empty());
+  EXPECT_THAT(unix_too.datagram_hosts, ElementsAre(""));
+}
+
 TEST(Options, Sizes) {
   EXPECT_EQ(parsed("-I 2048").item_bytes_max, 2048U);
   EXPECT_EQ(parsed("-I 3K").item_bytes_max, 3 * kKiB);
@@ -201,7 +224,13 @@ TEST(Options, ValuesOutOfRangeNameWhatIsAllowed) {
   EXPECT_THAT(refused("--smoothing 0"), HasSubstr("above 0 and at most 1"));
   EXPECT_THAT(refused("--smoothing 1.01"), HasSubstr("above 0 and at most 1"));
   EXPECT_THAT(refused("--sharding fast"), HasSubstr("elastic"));
-  EXPECT_THAT(refused("-U 11211"), HasSubstr("the datagram protocol is not there yet"));
+  EXPECT_THAT(refused("-U 11211"), HasSubstr("memcached's UDP protocol is not spoken"));
+  EXPECT_THAT(refused("-U 11211"), HasSubstr("--transport=udp speaks"));
+  EXPECT_EQ(refused("--transport=tcp,dccp"),
+            "minosd: --transport \"tcp,dccp\": must be a list of tcp, udp");
+  EXPECT_THAT(refused("--transport="), HasSubstr("--transport"));
+  EXPECT_THAT(refused("--transport=tcp,"), HasSubstr("must be a list of tcp, udp"));
+  EXPECT_THAT(refused("--datagram-port=0"), HasSubstr("from 1 to 65535"));
   for (const char* bad : {"4-", "-4", "7-4", "0,0", "0-3,2", "a", "", "1024", "0,"}) {
     EXPECT_THAT(refused(std::string("--cores=") + bad), HasSubstr("--cores")) << bad;
   }
@@ -214,6 +243,12 @@ TEST(Options, ChecksAcrossOptions) {
   EXPECT_THAT(refused("-t 128"),
               testing::MatchesRegex("minosd: -m/--memory-limit 64m: must be at least [0-9]+m for "
                                     "the 128 threads of -t/--threads"));
+  EXPECT_EQ(refused("--transport=udp -t 4 --datagram-port=65533"),
+            "minosd: --datagram-port 65533: must be at most 65532, so that each of the 4 threads "
+            "of -t/--threads has a port");
+  EXPECT_EQ(parsed("--transport=udp -t 4 --datagram-port=65532").datagram_port, 65532);
+  EXPECT_EQ(parsed("--transport=udp -t 4 --datagram-port=65535 --datagram-single-port").threads, 4);
+  EXPECT_EQ(parsed("-t 4 --datagram-port=65535").threads, 4);
   EXPECT_THAT(refused("-t 3 --cores=0,1"), HasSubstr("lists 2 CPUs for 3 threads"));
   EXPECT_EQ(parsed("-t 2 --cores=0,1").threads, 2);
 }

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "server/log_level.h"
+#include "transport/udp/udp_port.h"
 
 namespace minos {
 
@@ -69,7 +70,7 @@ Server::~Server() {
 }
 
 std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerOptions& options,
-                                                                   std::vector<Fd> listeners) {
+                                                                   ServerSockets sockets) {
   std::unique_ptr<Server> server(new Server(options));
   StoreOptions store;
   store.memory_bytes = options.memory_bytes;
@@ -89,9 +90,10 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
   auto acceptor = Acceptor::create(
       Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->clock_,
                        server->registry_, options.item_bytes_max},
-      std::move(listeners), [&server = *server](CoreId core) { server.wake(core); });
+      std::move(sockets.listeners), [&server = *server](CoreId core) { server.wake(core); });
   if (!acceptor) return std::unexpected(acceptor.error());
   server->acceptor_ = std::move(*acceptor);
+  server->udp_ = std::move(sockets.udp);
   if (auto built = server->build_workers(); !built) return std::unexpected(built.error());
   if (auto watched = server->watch_all(); !watched) return std::unexpected(watched.error());
   return server;
@@ -108,16 +110,30 @@ std::expected<void, std::string> Server::build_workers() {
     config.cas_enabled = options_.cas;
     config.shutdown_enabled = options_.shutdown_command;
     config.version_reply = kVersionReply;
-    auto transport = TcpTransport::create();
-    if (!transport) return std::unexpected(transport.error());
+    std::vector<Plane> planes = make_planes();
+    for (const Plane& plane : planes) config.planes.push_back(plane.port.get());
+    auto network = Network::create(std::move(planes));
+    if (!network) return std::unexpected(network.error());
     WorkerThread::Options thread;
     if (!options_.cpus.empty()) thread.cpu = options_.cpus[i];
     thread.busy_poll = options_.busy_poll;
     threads_.push_back(std::make_unique<WorkerThread>(
-        thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]),
-        std::move(*transport)));
+        thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]), std::move(*network)));
   }
   return {};
+}
+
+// One worker's.
+std::vector<Plane> Server::make_planes() const {
+  std::vector<Plane> planes;
+  for (const auto& queues : udp_) {
+    UdpPort::Options options;
+    options.plane = static_cast<std::uint8_t>(planes.size());
+    auto port = std::make_unique<UdpPort>(*queues, options);
+    Sleeper* const sleeper = port.get();
+    planes.push_back({std::move(port), sleeper});
+  }
+  return planes;
 }
 
 std::expected<void, std::string> Server::watch_all() {

@@ -14,6 +14,7 @@
 #include "server/stats_report.h"
 #include "server/steady_clock.h"
 #include "server/worker_thread.h"
+#include "transport/udp/udp_queues.h"
 #include "worker/planner.h"
 
 namespace minos {
@@ -24,13 +25,20 @@ inline constexpr std::uint64_t kStreamQuantumBytes = 32 * kKiB;
 // SIGTERM, SIGINT and, as for memcached, SIGUSR1.
 sigset_t stop_signals();
 
+// What a server is reached by, bound before root is given up.
+struct ServerSockets {
+  std::vector<Fd> listeners;
+  std::vector<std::unique_ptr<UdpQueues>> udp;  // at most kPlanesMax
+};
+inline constexpr std::size_t kPlanesMax = 256;  // as Peer::plane numbers them
+
 // A whole server: the store, the workers on their threads, and on the calling thread the acceptor
 // and the controller that plans each epoch.
 class Server {
  public:
   // Builds everything; nothing runs yet.
   static std::expected<std::unique_ptr<Server>, std::string> create(const ServerOptions& options,
-                                                                    std::vector<Fd> listeners);
+                                                                    ServerSockets sockets);
   ~Server();
 
   // Starts the threads: the last thing that can fail before the server serves.
@@ -44,6 +52,7 @@ class Server {
   explicit Server(const ServerOptions& options);
 
   std::expected<void, std::string> build_workers();
+  std::vector<Plane> make_planes() const;
   std::expected<void, std::string> watch_all();
   void plan_epoch();
   void housekeep(const std::stop_token& stop);
@@ -60,6 +69,7 @@ class Server {
   std::vector<std::unique_ptr<WorkerStats>> stats_;
   std::unique_ptr<StatsReport> report_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::vector<std::unique_ptr<UdpQueues>> udp_;
   Fd epoll_;
   Fd signals_;
   Fd epoch_timer_;

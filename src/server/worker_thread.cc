@@ -9,11 +9,8 @@
 namespace minos {
 
 WorkerThread::WorkerThread(const Options& options, const SteadyClock& clock,
-                           std::unique_ptr<Worker> worker, std::unique_ptr<TcpTransport> transport)
-    : options_(options),
-      clock_(clock),
-      transport_(std::move(transport)),
-      worker_(std::move(worker)) {}
+                           std::unique_ptr<Worker> worker, std::unique_ptr<Network> network)
+    : options_(options), clock_(clock), network_(std::move(network)), worker_(std::move(worker)) {}
 
 WorkerThread::~WorkerThread() {
   stop();
@@ -44,7 +41,7 @@ void WorkerThread::run() {
     receive();
     const Now now{rx_.arrived, SteadyClock::unix_now()};
     const StepReport report = worker_->step(now, rx_, tx_);
-    transport_->send(tx_);
+    network_->send(tx_);
     if (worker_->has_wakes()) wake_others();
     if (report.shutdown) shutdown_();
   }
@@ -52,6 +49,8 @@ void WorkerThread::run() {
 
 void WorkerThread::receive() {
   RxPlan plan = worker_->rx_plan();
+  rx_.clear();
+  if (network_->take_datagrams(plan, rx_) || !network_->can_sleep()) plan.block = Nanos(0);
   if (plan.block == Nanos(0)) {
     idle_since_ = Nanos(0);
   } else if (options_.busy_poll > Nanos(0)) {
@@ -60,9 +59,9 @@ void WorkerThread::receive() {
     if (now - idle_since_ < options_.busy_poll) plan.block = Nanos(0);
   }
   if (plan.block != Nanos(0) && !worker_->prepare_sleep()) plan.block = Nanos(0);
-  transport_->receive(plan, rx_);
+  network_->receive(plan, rx_);
   worker_->awake();
-  if (!rx_.events.empty()) idle_since_ = Nanos(0);
+  if (!rx_.events.empty() || !rx_.packets.empty()) idle_since_ = Nanos(0);
   rx_.arrived = clock_.now();
 }
 

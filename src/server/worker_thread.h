@@ -8,12 +8,12 @@
 #include <thread>
 
 #include "server/steady_clock.h"
-#include "transport/tcp/tcp_transport.h"
+#include "transport/network.h"
 #include "worker/worker.h"
 
 namespace minos {
 
-// A worker and its transport under one thread, pinned if asked: receive, step, send, until stopped.
+// A worker and its network under one thread, pinned if asked: receive, step, send, until stopped.
 class WorkerThread {
  public:
   struct Options {
@@ -22,13 +22,13 @@ class WorkerThread {
   };
 
   WorkerThread(const Options& options, const SteadyClock& clock, std::unique_ptr<Worker> worker,
-               std::unique_ptr<TcpTransport> transport);
+               std::unique_ptr<Network> network);
   ~WorkerThread();
 
   // `wake_core` ends the sleep of another worker; `shutdown` is called when a client asked for it.
   void start(std::function<void(CoreId)> wake_core, std::function<void()> shutdown);
   void stop();
-  void wake() { transport_->wake(); }
+  void wake() { network_->wake(); }
 
  private:
   void run();
@@ -37,7 +37,7 @@ class WorkerThread {
 
   Options options_;
   const SteadyClock& clock_;
-  std::unique_ptr<TcpTransport> transport_;
+  std::unique_ptr<Network> network_;
   std::unique_ptr<Worker> worker_;
   std::function<void(CoreId)> wake_core_;
   std::function<void()> shutdown_;

@@ -1,8 +1,6 @@
 #include "transport/tcp/socket.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -12,7 +10,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
+
+#include "transport/address.h"
 
 namespace minos {
 
@@ -44,30 +43,6 @@ Fd listen_at(const addrinfo& at, int backlog) {
   return fd;
 }
 
-// Did listen_at() fail because the machine has no such addresses? IPv6 that was switched off while
-// running still has sockets, but no addresses.
-bool family_is_off(const addrinfo& at, int error) {
-  return error == EAFNOSUPPORT || (at.ai_family == AF_INET6 && error == EADDRNOTAVAIL);
-}
-
-std::string name_of(const sockaddr_storage& address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto& in = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
-    return fmt::format("tcp:{}:{}", text, ntohs(in.sin_port));
-  }
-  if (address.ss_family == AF_INET6) {
-    const auto& in = reinterpret_cast<const sockaddr_in6&>(address);
-    ::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text);
-    return fmt::format("tcp6:[{}]:{}", text, ntohs(in.sin6_port));
-  }
-  if (address.ss_family == AF_UNIX) {
-    return fmt::format("unix:{}", reinterpret_cast<const sockaddr_un&>(address).sun_path);
-  }
-  return "unknown";
-}
-
 // A socket file that nobody listens on any more.
 bool is_stale(const sockaddr_un& address) {
   struct stat status;
@@ -80,24 +55,11 @@ bool is_stale(const sockaddr_un& address) {
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 std::expected<std::vector<Fd>, std::string> listen_tcp(const std::string& host, int port,
                                                        int backlog) {
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const std::string service = std::to_string(port);
-  const char* node = host.empty() || host == "*" ? nullptr : host.c_str();
-  if (const int error = ::getaddrinfo(node, service.c_str(), &hints, &found); error != 0) {
-    return std::unexpected(
-        fmt::format("cannot resolve listen address '{}': {}", host, ::gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
-  return listen_each(found, fmt::format("{}:{}", host, port), backlog);
+  const auto addresses = resolve_listen(host, port, SOCK_STREAM);
+  if (!addresses) return std::unexpected(addresses.error());
+  return listen_each(addresses->get(), fmt::format("{}:{}", host, port), backlog);
 }
 
 std::expected<std::vector<Fd>, std::string> listen_each(const addrinfo* addresses,
@@ -146,14 +108,14 @@ std::string peer_name(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "unknown";
-  return name_of(address);
+  return name_of(address, "tcp");
 }
 
 std::string local_name(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "unknown";
-  return name_of(address);
+  return name_of(address, "tcp");
 }
 
 std::expected<Fd, std::string> accept_stream(int listener) {

@@ -1,45 +1,17 @@
 #include "transport/tcp/tcp_transport.h"
 
-#include <fmt/format.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
-#include "base/check.h"
 #include "base/limits.h"
 
 namespace minos {
 
-std::expected<std::unique_ptr<TcpTransport>, std::string> TcpTransport::create() {
-  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
-  Fd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  epoll_event wanted{};
-  wanted.events = EPOLLIN | EPOLLET;
-  wanted.data.ptr = nullptr;
-  if (!epoll || !event || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, event.get(), &wanted) != 0) {
-    return std::unexpected(fmt::format("cannot create an epoll: {}", std::strerror(errno)));
-  }
-  return std::unique_ptr<TcpTransport>(new TcpTransport(std::move(epoll), std::move(event)));
-}
-
-TcpTransport::TcpTransport(Fd epoll, Fd wake_event)
-    : epoll_(std::move(epoll)), wake_event_(std::move(wake_event)) {}
-
-void TcpTransport::wake() {
-  const std::uint64_t one = 1;
-  // Edge-triggered: each write is an edge, so the counter is never read. It cannot overflow in the
-  // life of a server, and if it did the write would fail while an edge is already there.
-  [[maybe_unused]] const ssize_t written = ::write(wake_event_.get(), &one, sizeof one);
-}
-
-void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
-  rx.clear();
-  const bool at_hand = !ready_.empty() || !broken_.empty() || plan.large != nullptr;
-  poll(at_hand ? Nanos(0) : plan.block, rx);
+void TcpTransport::receive(const RxPlan& plan, std::span<const epoll_event> events, Rx& rx) {
+  for (const epoll_event& event : events) note(event, rx);
   for (Stream* stream : broken_) rx.add(*stream, RxEvent::kBroken);
   broken_.clear();
   ready_.drain(plan, rx,
@@ -47,26 +19,17 @@ void TcpTransport::receive(const RxPlan& plan, Rx& rx) {
   rx.finish();
 }
 
-void TcpTransport::poll(Nanos block, Rx& rx) {
-  int timeout_ms = -1;
-  if (block >= Nanos(0)) {
-    timeout_ms = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(block).count());
+void TcpTransport::note(const epoll_event& event, Rx& rx) {
+  Stream& stream = *static_cast<Stream*>(event.data.ptr);
+  Stream::Route& route = stream.transport_route();
+  if ((event.events & EPOLLOUT) != 0 && !route.writable) {
+    route.writable = true;
+    rx.add(stream, RxEvent::kWritable);
   }
-  const int count = ::epoll_wait(epoll_.get(), polled_.data(), kPollEvents, timeout_ms);
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = polled_[static_cast<std::size_t>(i)];
-    if (event.data.ptr == nullptr) continue;  // wake()
-    Stream& stream = *static_cast<Stream*>(event.data.ptr);
-    Stream::Route& route = stream.transport_route();
-    if ((event.events & EPOLLOUT) != 0 && !route.writable) {
-      route.writable = true;
-      rx.add(stream, RxEvent::kWritable);
-    }
-    if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) route.ending = true;
-    if (route.ending || (event.events & EPOLLIN) != 0) {
-      route.readable = true;
-      ready_.push(stream);
-    }
+  if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) route.ending = true;
+  if (route.ending || (event.events & EPOLLIN) != 0) {
+    route.readable = true;
+    ready_.push(stream);
   }
 }
 
@@ -158,10 +121,7 @@ void TcpTransport::flush(Stream& stream, std::uint64_t bytes_max, bool more) {
 
 void TcpTransport::attach(Stream& stream) {
   Stream::Route& route = stream.transport_route();
-  epoll_event wanted{};
-  wanted.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  wanted.data.ptr = &stream;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, route.handle, &wanted) != 0) {
+  if (!poller_.add(route.handle, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &stream)) {
     route.writable = false;
     broken_.push_back(&stream);
   }
@@ -169,7 +129,7 @@ void TcpTransport::attach(Stream& stream) {
 
 void TcpTransport::detach(Stream& stream, bool close) {
   Stream::Route& route = stream.transport_route();
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, route.handle, nullptr);
+  poller_.remove(route.handle);
   ready_.remove(stream);
   std::erase(broken_, &stream);
   if (close) {

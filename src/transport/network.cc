@@ -1,0 +1,61 @@
+#include "transport/network.h"
+
+#include <utility>
+
+namespace minos {
+
+std::expected<std::unique_ptr<Network>, std::string> Network::create(std::vector<Plane> planes) {
+  auto poller = Poller::create();
+  if (!poller) return std::unexpected(poller.error());
+  return std::unique_ptr<Network>(new Network(std::move(*poller), std::move(planes)));
+}
+
+Network::Network(std::unique_ptr<Poller> poller, std::vector<Plane> planes)
+    : poller_(std::move(poller)), streams_(*poller_), planes_(std::move(planes)) {
+  for (const Plane& plane : planes_) can_sleep_ = can_sleep_ && plane.sleeper != nullptr;
+}
+
+bool Network::take_datagrams(const RxPlan& plan, Rx& rx) {
+  for (const Plane& plane : planes_) plane.port->receive(plan.queues, rx.packets, rx.queues_full);
+  return !rx.packets.empty();
+}
+
+void Network::receive(const RxPlan& plan, Rx& rx) {
+  const bool at_hand = streams_.has_ready() || plan.large != nullptr || !rx.packets.empty();
+  const Nanos block = at_hand || !can_sleep_ ? Nanos(0) : plan.block;
+  std::span<const epoll_event> events;
+  if (!may_skip_poll(rx)) {
+    const Nanos until = block == Nanos(0) ? block : prepare_sleep(plan, block);
+    events = poller_->wait(until);
+    if (until != Nanos(0)) take_datagrams(plan, rx);
+  }
+  streams_.receive(plan, events, rx);
+}
+
+// While datagrams flow, or may at any moment.
+bool Network::may_skip_poll(const Rx& rx) {
+  ++rounds_since_poll_;
+  const bool flowing = !rx.packets.empty() || !can_sleep_;
+  if (flowing && rounds_since_poll_ < kRoundsBetweenPolls &&
+      rx.arrived - polled_ < kTimeBetweenPolls) {
+    return true;
+  }
+  rounds_since_poll_ = 0;
+  polled_ = rx.arrived;
+  return false;
+}
+
+Nanos Network::prepare_sleep(const RxPlan& plan, Nanos block) {
+  for (const Plane& plane : planes_) {
+    block = plane.sleeper->prepare_sleep(*poller_, plan.queues, block);
+    if (block == Nanos(0)) break;
+  }
+  return block;
+}
+
+void Network::send(Tx& tx) {
+  streams_.send(tx);
+  for (const Plane& plane : planes_) plane.port->flush();
+}
+
+}  // namespace minos

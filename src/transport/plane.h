@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/units.h"
+#include "transport/poller.h"
+#include "wire/packet.h"
+
+namespace minos {
+
+// What lets a worker sleep while it has a datagram port. Called by the worker's thread.
+class Sleeper {
+ public:
+  virtual ~Sleeper() = default;
+  // Before a wait: from now on datagrams in these queues, and in no others of the plane, end waits
+  // of `poller`. Returns how long the wait may last, at most `block` (negative: without end); 0
+  // while packets or replies lie in the port that no descriptor tells of.
+  virtual Nanos prepare_sleep(Poller& poller, std::span<const RxQueueQuota> queues,
+                              Nanos block) = 0;
+};
+
+// One worker's share of a datagram plane.
+struct Plane {
+  std::unique_ptr<DatagramPort> port;
+  // Of the port; null: there is nothing to wait for, so the worker polls and never sleeps.
+  Sleeper* sleeper = nullptr;
+};
+
+}  // namespace minos
