@@ -40,7 +40,7 @@ std::expected<std::vector<std::unique_ptr<UdpQueues>>, std::string> open_udp(
     const ServerOptions& options) {
   UdpQueues::Options wanted;
   wanted.base_port = options.datagram_port;
-  wanted.queues = options.threads;
+  wanted.queues = options.queue_count();
   wanted.single_port = options.datagram_single_port;
   std::vector<std::unique_ptr<UdpQueues>> all;
   for (const std::string& host : options.datagram_hosts) {
@@ -135,7 +135,7 @@ int run(const ServerOptions& options) {
   }
   const std::uint64_t descriptors =
       options.connections_max + std::uint64_t{options.threads} * 2 +
-      options.datagram_hosts.size() * kAddressesPerHost * options.threads + kOtherDescriptors;
+      options.datagram_hosts.size() * kAddressesPerHost * options.queue_count() + kOtherDescriptors;
   if (auto raised = raise_descriptor_limit(descriptors); !raised) return fail(raised.error());
   Fd parent;
   if (options.daemon) {

@@ -166,12 +166,12 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
         fmt::format("-I/--max-item-size {}: must be at most half of -m/--memory-limit, which is {}",
                     size_text(options.item_bytes_max), size_text(options.memory_bytes)));
   }
-  const std::uint32_t ports = options.datagram_single_port ? 1 : options.threads;
+  const std::uint32_t ports = options.datagram_single_port ? 1 : options.queue_count();
   if (options.has(TransportKind::kUdp) && options.datagram_port + ports - 1 > 65535) {
-    return std::unexpected(
-        fmt::format("--datagram-port {}: must be at most {}, so that each of the {} threads of "
-                    "-t/--threads has a port",
-                    options.datagram_port, 65536 - ports, options.threads));
+    return std::unexpected(fmt::format(
+        "--datagram-port {}: must be at most {}, so that each of {} receive queues has a "
+        "port",
+        options.datagram_port, 65536 - ports, ports));
   }
   if (!options.cpus.empty() && options.cpus.size() < options.threads) {
     return std::unexpected(

@@ -32,7 +32,8 @@ struct ServerOptions {
   std::uint32_t connections_max = 1024;
   std::uint32_t backlog = 1024;
   std::chrono::seconds idle_timeout{0};  // 0 = never
-  // With udp: a receive queue for each thread, on a port of its own from this one on, or on one.
+  // With udp: receive queues, each on a port of its own from this one on, or all on one.
+  std::uint16_t rx_queues = 0;  // 0 = one for each thread
   std::uint16_t datagram_port = 11300;
   bool datagram_single_port = false;
   std::vector<std::string> datagram_hosts;  // each once, as in ListenAddress; empty without udp
@@ -60,6 +61,7 @@ struct ServerOptions {
   std::string user;
   bool shutdown_command = false;
 
+  std::uint16_t queue_count() const { return rx_queues == 0 ? threads : rx_queues; }
   bool has(TransportKind kind) const {
     return std::ranges::find(transports, kind) != transports.end();
   }

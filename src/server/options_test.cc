@@ -244,8 +244,8 @@ TEST(Options, ChecksAcrossOptions) {
               testing::MatchesRegex("minosd: -m/--memory-limit 64m: must be at least [0-9]+m for "
                                     "the 128 threads of -t/--threads"));
   EXPECT_EQ(refused("--transport=udp -t 4 --datagram-port=65533"),
-            "minosd: --datagram-port 65533: must be at most 65532, so that each of the 4 threads "
-            "of -t/--threads has a port");
+            "minosd: --datagram-port 65533: must be at most 65532, so that each of 4 receive "
+            "queues has a port");
   EXPECT_EQ(parsed("--transport=udp -t 4 --datagram-port=65532").datagram_port, 65532);
   EXPECT_EQ(parsed("--transport=udp -t 4 --datagram-port=65535 --datagram-single-port").threads, 4);
   EXPECT_EQ(parsed("-t 4 --datagram-port=65535").threads, 4);

@@ -32,8 +32,10 @@ ControllerOptions controller_options(const ServerOptions& options) {
   out.cores = options.threads;
   out.large_percentile = options.large_percentile;
   out.smoothing = options.smoothing;
-  // Moving a connection costs more than serving a value that is stored inline.
-  out.threshold_min_bytes = kInlineValueBytesMax;
+  // Moving a connection costs more than serving a value that is stored inline; a datagram only
+  // more than one of a single packet.
+  out.threshold_min_bytes =
+      options.datagram_hosts.empty() ? kInlineValueBytesMax : std::uint64_t{kReplyFragmentBytes};
   return out;
 }
 
@@ -94,13 +96,17 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
   if (!acceptor) return std::unexpected(acceptor.error());
   server->acceptor_ = std::move(*acceptor);
   server->udp_ = std::move(sockets.udp);
+  if (!server->udp_.empty()) {
+    server->datagrams_ = std::make_unique<DatagramShared>(
+        *server->store_, options.threads, options.queue_count(), AddressTokens::random_secret());
+  }
   if (auto built = server->build_workers(); !built) return std::unexpected(built.error());
   if (auto watched = server->watch_all(); !watched) return std::unexpected(watched.error());
   return server;
 }
 
 std::expected<void, std::string> Server::build_workers() {
-  const WorkerShared shared{*store_, mesh_, plans_, *policy_, clock_, *report_};
+  const WorkerShared shared{*store_, mesh_, plans_, *policy_, clock_, *report_, datagrams_.get()};
   for (std::uint16_t i = 0; i < options_.threads; ++i) {
     WorkerConfig config;
     config.self = CoreId{i};

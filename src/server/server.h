@@ -15,6 +15,7 @@
 #include "server/steady_clock.h"
 #include "server/worker_thread.h"
 #include "transport/udp/udp_queues.h"
+#include "worker/datagram_shared.h"
 #include "worker/planner.h"
 
 namespace minos {
@@ -68,6 +69,7 @@ class Server {
   Planner planner_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
   std::unique_ptr<StatsReport> report_;
+  std::unique_ptr<DatagramShared> datagrams_;  // with a datagram plane
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<UdpQueues>> udp_;
   Fd epoll_;

@@ -68,6 +68,16 @@ constexpr NamedCounter kCoreCounters[] = {
     {"ring_full", Counter::kRingFull},
     {"memory_waits", Counter::kMemoryWaits},
     {"buffer_denied", Counter::kBufferDenied},
+    {"datagrams", Counter::kDatagrams},
+    {"datagrams_foreign", Counter::kDatagramsForeign},
+    {"datagrams_other_version", Counter::kDatagramsOtherVersion},
+    {"datagrams_malformed", Counter::kDatagramsMalformed},
+    {"unproven_addresses", Counter::kUnprovenAddresses},
+    {"repeated_writes", Counter::kRepeatedWrites},
+    {"busy", Counter::kBusy},
+    {"replies_dropped", Counter::kRepliesDropped},
+    {"fragments_dropped", Counter::kFragmentsDropped},
+    {"assemblies_expired", Counter::kAssembliesExpired},
 };
 
 // A gauge that is the sum of what several threads count up and down: read while one of them moves

@@ -17,6 +17,11 @@ Network::Network(std::unique_ptr<Poller> poller, std::vector<Plane> planes)
 
 bool Network::take_datagrams(const RxPlan& plan, Rx& rx) {
   for (const Plane& plane : planes_) plane.port->receive(plan.queues, rx.packets, rx.queues_full);
+  if (rx.packets.empty() && !plan.steal_queues.empty()) {
+    for (const Plane& plane : planes_) {
+      plane.port->receive(plan.steal_queues, rx.packets, rx.queues_full);
+    }
+  }
   return !rx.packets.empty();
 }
 
