@@ -216,9 +216,10 @@ void Server::plan_epoch() {
   const CorePlan& plan = *plans_.current();
   spdlog::debug("plan {}: threshold {} bytes, {} small, {} large cores", plan.version,
                 plan.threshold_bytes, plan.count(CoreRole::kSmall), plan.count(CoreRole::kLarge));
-  // A worker that sleeps through many plans would keep them all alive.
+  // A worker that sleeps through many plans would keep them all alive, and while it sleeps it waits
+  // for datagrams in the queues of the plan that it has: nobody else may ask for those of the next.
   constexpr std::size_t kPlansMax = 16;
-  if (plans_.retained() > kPlansMax) {
+  if (plans_.retained() > kPlansMax || !udp_.empty()) {
     for (const auto& thread : threads_) thread->wake();
   }
 }

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/check.h"
+
 namespace minos {
 
 namespace {
@@ -61,7 +63,10 @@ void UdpReceiver::receive(std::span<const RxQueueQuota> queues, std::vector<RxPa
     free_.push_back(lent_.back());
     lent_.pop_back();
   }
-  for (const RxQueueQuota& asked : queues) left_[asked.queue.value] = asked.packets_max;
+  for (const RxQueueQuota& asked : queues) {
+    DCHECK(asked.queue.value < left_.size());
+    left_[asked.queue.value] = asked.packets_max;
+  }
   if (!waiting_.empty()) give_waiting(queues, packets);
   for (std::size_t i = 0; i < queues.size(); ++i) {
     const QueueId queue = queues[(first_ + i) % queues.size()].queue;
