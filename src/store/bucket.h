@@ -107,6 +107,11 @@ struct alignas(4096) Page {
   Bucket homes[kHomes];
   Bucket stashes[kStashes];
 
+  static const Page* of(const Bucket* bucket) {
+    return reinterpret_cast<const Page*>(reinterpret_cast<std::uintptr_t>(bucket) &
+                                         ~std::uintptr_t{sizeof(Page) - 1});
+  }
+
   // Notes in the headers of stash buckets: the lock of the stash and how many bits of the hash all
   // items here share; once retired, the next retired page and the epoch of that.
   static constexpr std::uint32_t kStashLocked = 1U << 31;

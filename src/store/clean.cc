@@ -203,7 +203,7 @@ std::uint32_t Core::clean_victim(std::uint64_t& bytes, std::uint32_t records_max
       const Ref ref = static_cast<Ref>(offset >> shared_.granule.shift);
       const Record record = shared_.index.record(ref);
       batch[count] = {ref, stored_bytes(record), hash_key(record.key())};
-      shared_.index.prefetch_bucket(batch[count].hash);
+      prefetch_bucket(batch[count].hash);
       offset += batch[count].bytes;
     }
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -47,7 +47,9 @@ bool verifies(std::string_view key, const std::string& value) {
 class Hammer {
  public:
   explicit Hammer(const StoreOptions& options, std::size_t new_bytes = 8)
-      : store_(make_store(options)), new_bytes_(new_bytes) {}
+      : store_(make_store(options)),
+        new_bytes_(new_bytes),
+        evicting_(options.evict && options.memory_bytes < 64 * kMiB) {}
 
   void run() {
     std::vector<std::thread> threads;
@@ -89,7 +91,36 @@ class Hammer {
   }
 
   void read(StoreCore& core, const std::string& key, std::vector<PinnedValue>& pins, Prng& prng) {
-    const auto item = core.find(key, hash_key(key), kNow);
+    read(core, key, core.find(key, hash_key(key), kNow), pins, prng);
+  }
+
+  // Among them the keys that only rise: those that are read again must not have fallen.
+  void read_batch(StoreCore& core, std::vector<PinnedValue>& pins,
+                  std::array<std::uint64_t, kThreads>& seen, Prng& prng) {
+    constexpr std::size_t kBatch = 24;
+    std::array<std::string, kBatch> keys;
+    std::array<Lookup, kBatch> lookups;
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      keys[i] = i < kThreads ? numbered("rising", i) : numbered("key", prng.below(kKeys));
+      lookups[i] = {.key = keys[i], .hash = hash_key(keys[i]), .read = i % 8 != 7};
+    }
+    core.find_batch(lookups, kNow);
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      if (i >= kThreads) {
+        read(core, keys[i], lookups[i].item, pins, prng);
+      } else if (lookups[i].item) {
+        expect(lookups[i].item->key == keys[i]);
+        const std::uint64_t number = std::stoull(content(core, *lookups[i].item));
+        expect(number >= seen[i]);
+        seen[i] = number;
+      } else {
+        expect(seen[i] == 0 || evicting_);
+      }
+    }
+  }
+
+  void read(StoreCore& core, const std::string& key, const std::optional<ItemRef>& item,
+            std::vector<PinnedValue>& pins, Prng& prng) {
     if (!item) return;
     expect(item->key == key);
     expect(verifies(key, content(core, *item)));
@@ -131,8 +162,10 @@ class Hammer {
       const std::uint64_t kind = prng.below(100);
       if (kind < 30) {
         write(core, prng, key);
-      } else if (kind < 60) {
+      } else if (kind < 50) {
         read(core, key, pins, prng);
+      } else if (kind < 60) {
+        read_batch(core, pins, seen, prng);
       } else if (kind < 65) {
         core.remove(key, hash_key(key), kNow);
       } else if (kind < 75) {
@@ -167,6 +200,7 @@ class Hammer {
  private:
   std::unique_ptr<KvStore> store_;
   std::size_t new_bytes_;  // of the keys that are written once
+  bool evicting_;          // no key is sure to be there
   std::atomic<int> errors_{0};
   std::atomic<std::uint64_t> increments_{0};
   std::atomic<std::uint64_t> appended_{0};

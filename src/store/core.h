@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/histogram.h"
@@ -34,11 +35,16 @@ class Core {
   void offline();
   void online();
   const Counters& counters() const { return counters_; }
-  void prefetch_bucket(std::uint64_t hash) const { shared_.index.prefetch_bucket(hash); }
-  void prefetch_item(std::uint64_t hash) const { shared_.index.prefetch_item(hash); }
+  void prefetch_bucket(std::uint64_t hash) const {
+    __builtin_prefetch(shared_.index.home_bucket(hash));
+  }
+  void prefetch_item(std::uint64_t hash, std::size_t key_bytes) const {
+    shared_.index.prefetch_match(*shared_.index.home_bucket(hash), hash, key_bytes);
+  }
 
   // read.cc
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, const Now& now);
+  void find_batch(std::span<Lookup> lookups, const Now& now);
   std::expected<ItemRef, StoreStatus> touch(std::string_view key, std::uint64_t hash,
                                             UnixSeconds expires_at, const Now& now);
   bool remove(std::string_view key, std::uint64_t hash, const Now& now);
@@ -96,6 +102,9 @@ class Core {
   };
   static constexpr std::size_t kTenantsMax = 64;
 
+  // More lines than memory delivers at once, fewer than the first cache holds.
+  static constexpr std::size_t kLookupsAtOnce = 32;
+
   // Bytes cleaned per byte stored while memory is short: twice what is needed when half of what is
   // cleaned is dead.
   static constexpr std::uint32_t kCleanPerByte = 2;
@@ -149,7 +158,8 @@ class Core {
   bool is_live(const Record& record, const Now& now) const {
     return is_live(record.cas(), record.has_expiry() ? record.expires_at() : 0, now);
   }
-  ItemRef describe(const Record& record);
+  void describe(const Record& record, std::uint8_t bits, std::uint64_t cas, const ItemMeta& meta,
+                std::optional<ItemRef>& item);
   LargeValue* large_of(const Record& record) const {
     return shared_.heap.value_at(record.large_unit());
   }
@@ -178,6 +188,9 @@ class Core {
   void quiesce_if_unused();
 
   // read.cc
+  void take(Record record, std::uint8_t bits, std::string_view key, std::uint64_t hash,
+            const Now& now, std::optional<ItemRef>& item);
+  void find_again(Lookup& lookup, const Now& now);
   void drop_dead(std::string_view key, std::uint64_t hash, const Now& now);
 
   // write.cc

@@ -55,10 +55,12 @@ class Index {
 
   Record record(Ref ref) const { return Record(base_ + (std::uint64_t{ref} << shift_)); }
 
-  void prefetch_bucket(std::uint64_t hash) const {
-    __builtin_prefetch(&page_of(hash)->homes[home_of(hash)]);
+  const Bucket* home_bucket(std::uint64_t hash) const {
+    return &page_of(hash)->homes[home_of(hash)];
   }
-  void prefetch_item(std::uint64_t hash) const;
+  // What the home bucket leads to, that is: the header and the key of each item that may be the one
+  // looked for; the stash if there is none. Returns the first such item, 0 if there is none.
+  Ref prefetch_match(const Bucket& home, std::uint64_t hash, std::size_t key_bytes) const;
 
   // The record of the key as it is now, 0 if there is none.
   Ref find(std::string_view key, std::uint64_t hash) const;
@@ -89,7 +91,6 @@ class Index {
 
  private:
   static constexpr std::uint32_t kDepthMax = 30;
-  static constexpr std::uint32_t kKeyEndBytes = 40;
 
   static std::uint32_t home_of(std::uint64_t hash) {
     return static_cast<std::uint32_t>(((hash >> 32) * Page::kHomes) >> 32);
@@ -161,16 +162,31 @@ class Index {
   return 0;
 }
 
-inline void Index::prefetch_item(std::uint64_t hash) const {
-  const Bucket& home = page_of(hash)->homes[home_of(hash)];
-  std::uint64_t header = 0;
-  for (std::uint32_t bits = home.match(tag_of(hash), header); bits != 0; bits &= bits - 1) {
-    const Ref ref = home.ref(static_cast<std::uint32_t>(std::countr_zero(bits)));
+[[gnu::always_inline]] inline Ref Index::prefetch_match(const Bucket& home, std::uint64_t hash,
+                                                        std::size_t key_bytes) const {
+  const auto prefetch = [&](std::uint32_t slot) {
+    const Ref ref = home.ref(slot);
     const char* record = base_ + (std::uint64_t{ref} << shift_);
     __builtin_prefetch(record);
-    // Where a short key ends: often the next line.
-    __builtin_prefetch(record + kKeyEndBytes);
+    // Often the same line, and then for free.
+    __builtin_prefetch(record + Record::kKeyAtMax + key_bytes);
+    return ref;
+  };
+  std::uint64_t header = 0;
+  std::uint32_t bits = home.match(tag_of(hash), header);
+  if (bits == 0) [[unlikely]] {
+    const Page* page = Page::of(&home);
+    std::uint64_t stashes = (header & Bucket::kStashMask) >> Bucket::kStashShift;
+    for (; stashes != 0; stashes &= stashes - 1) {
+      __builtin_prefetch(&page->stashes[std::countr_zero(stashes)]);
+    }
+    return 0;
   }
+  const Ref first = prefetch(static_cast<std::uint32_t>(std::countr_zero(bits)));
+  while ((bits &= bits - 1) != 0) [[unlikely]] {
+    prefetch(static_cast<std::uint32_t>(std::countr_zero(bits)));
+  }
+  return first;
 }
 
 }  // namespace minos::store

@@ -36,8 +36,8 @@ void StoreCore::prefetch_bucket(std::uint64_t hash) const {
   impl_->core.prefetch_bucket(hash);
 }
 
-void StoreCore::prefetch_item(std::uint64_t hash) const {
-  impl_->core.prefetch_item(hash);
+void StoreCore::prefetch_item(std::uint64_t hash, std::size_t key_bytes) const {
+  impl_->core.prefetch_item(hash, key_bytes);
 }
 
 std::expected<ItemRef, StoreStatus> StoreCore::touch(std::string_view key, std::uint64_t hash,

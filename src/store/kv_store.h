@@ -53,6 +53,14 @@ struct ItemRef {
   LargeValue* large = nullptr;    // set when value_bytes > kInlineValueBytesMax
 };
 
+// One key of a batch, see StoreCore::find_batch().
+struct Lookup {
+  std::string_view key = {};
+  std::uint64_t hash = 0;
+  bool read = true;  // false: only fetches the memory that a write of the key will need
+  std::optional<ItemRef> item = {};  // filled by find_batch(); nullopt if there is none
+};
+
 // Where the next byte of a large value is read or written; advance by what was moved.
 struct LargeCursor {
   void* chunk = nullptr;
@@ -184,12 +192,19 @@ class StoreCore {
   void offline();
   void online();
 
-  // Two-stage prefetch for a batch: first the bucket line of every key, then the item lines.
-  void prefetch_bucket(std::uint64_t hash) const;
-  void prefetch_item(std::uint64_t hash) const;
-
   // Finds a live item and tells the eviction policy that it was used.
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
+
+  // As find() for each that is to be read, in any order, but waiting for memory once per stage and
+  // not once per key: for up to 32 at a time. Each takes effect during the call. A key may occur
+  // more than once.
+  void find_batch(std::span<Lookup> lookups, Now now);
+
+  // For a batch whose operations must take effect in their order, among them writes: first the
+  // bucket line of every key, then the lines of its item up to the end of the key; then the
+  // operations.
+  void prefetch_bucket(std::uint64_t hash) const;
+  void prefetch_item(std::uint64_t hash, std::size_t key_bytes = 32) const;
   // As find, and sets a new expiry; the cas id stays. Errors: kNotFound; kOutOfMemory, if the item
   // is there but memory for an expiry it did not have before is not: it is left as it was.
   std::expected<ItemRef, StoreStatus> touch(std::string_view key, std::uint64_t hash,

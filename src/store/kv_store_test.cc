@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 #include "store/testing/store_fixture.h"
 
 namespace minos {
@@ -65,6 +68,54 @@ TEST_F(KvStoreTest, EmptyAndBoundaryValues) {
     const auto item = core_.find(key, hash_key(key), kNow);
     EXPECT_EQ(item->large != nullptr, bytes > kInlineValueBytesMax);
     core_.quiesce();
+  }
+}
+
+TEST_F(KvStoreTest, ABatchFindsWhatOneByOneFinds) {
+  const std::string large = patterned(1, 100'000);
+  set(core_, "small", "value", {.flags = 7, .expires_at = 2000});
+  set(core_, "large", large);
+  set(core_, "expired", "value", {.expires_at = 999});
+  std::vector<Lookup> lookups;
+  // More than are looked up at once, and each more than once.
+  for (int i = 0; i < 20; ++i) {
+    for (const std::string_view key : {"small", "absent", "large", "expired"}) {
+      lookups.push_back({.key = key, .hash = hash_key(key)});
+    }
+  }
+  lookups.push_back({.key = "small", .hash = hash_key("small"), .read = false});
+  const std::uint64_t expired = store_->stats().expired;
+  core_.find_batch(lookups, kNow);
+  for (std::size_t i = 0; i + 1 < lookups.size(); i += 4) {
+    ASSERT_TRUE(lookups[i].item);
+    EXPECT_EQ(content(core_, *lookups[i].item), "value");
+    EXPECT_EQ(lookups[i].item->key, "small");
+    EXPECT_EQ(lookups[i].item->cas, cas_of("small"));
+    EXPECT_EQ(lookups[i].item->meta.flags, 7U);
+    EXPECT_EQ(lookups[i].item->meta.expires_at, 2000U);
+    EXPECT_EQ(lookups[i].item->value_bytes, 5U);
+    EXPECT_FALSE(lookups[i + 1].item);
+    ASSERT_TRUE(lookups[i + 2].item);
+    EXPECT_EQ(lookups[i + 2].item->value_bytes, large.size());
+    EXPECT_EQ(content(core_, *lookups[i + 2].item), large);
+    EXPECT_FALSE(lookups[i + 3].item);
+  }
+  EXPECT_FALSE(lookups.back().item);
+  EXPECT_EQ(store_->stats().expired, expired + 1);
+  core_.find_batch({}, kNow);
+}
+
+// The bucket and the item of a key, and the use that is counted, are those of any of its look-ups.
+TEST_F(KvStoreTest, ABatchCountsUses) {
+  const auto store = make_store({.memory_bytes = 8 * kMiB});
+  StoreCore& core = store->core(CoreId{0});
+  set(core, "used", "value");
+  for (std::uint64_t n = 0; store->stats().evictions < 50'000; ++n) {
+    std::array<Lookup, 1> lookups{Lookup{.key = "used", .hash = hash_key("used")}};
+    core.find_batch(lookups, kNow);
+    ASSERT_TRUE(lookups[0].item) << n;
+    set(core, numbered("other", n), std::string(50, 'v'));
+    core.quiesce();
   }
 }
 

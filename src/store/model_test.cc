@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <unordered_map>
+#include <vector>
 
 #include "store/testing/store_fixture.h"
 
@@ -128,8 +129,32 @@ class ModelRun {
     return patterned(prng_.next(), prng_.below(300));
   }
 
-  void check(const std::string& key) {
-    const auto item = core().find(key, hash_key(key), now());
+  void check(const std::string& key) { check(key, core().find(key, hash_key(key), now())); }
+
+  // Keys that are there, that are not, that occur twice, and some that are only prefetched.
+  void check_batch() {
+    std::vector<std::string> keys(prng_.below(40));
+    for (std::string& key : keys) {
+      key = numbered(prng_.below(8) == 0 ? "none" : "key", prng_.below(keys_));
+    }
+    std::vector<Lookup> lookups;
+    for (const std::string& key : keys) {
+      lookups.push_back({.key = key, .hash = hash_key(key), .read = prng_.below(8) != 0});
+    }
+    // What an earlier batch found is overwritten.
+    if (!lookups.empty()) lookups.front().item = ItemRef{};
+    core().find_batch(lookups, now());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_EQ(lookups[i].key, keys[i]);
+      if (lookups[i].read) {
+        check(keys[i], lookups[i].item);
+      } else {
+        ASSERT_FALSE(lookups[i].item);
+      }
+    }
+  }
+
+  void check(const std::string& key, const std::optional<ItemRef>& item) {
     ModelItem* expected = model_.find(key);
     ASSERT_EQ(item.has_value(), expected != nullptr) << key;
     if (expected == nullptr) return;
@@ -206,8 +231,10 @@ class ModelRun {
     const std::uint64_t kind = prng_.below(100);
     if (kind < 40) {
       put(key);
-    } else if (kind < 70) {
+    } else if (kind < 65) {
       check(key);
+    } else if (kind < 70) {
+      check_batch();
     } else if (kind < 80) {
       arith(key);
     } else if (kind < 90) {

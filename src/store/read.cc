@@ -5,32 +5,89 @@ namespace minos {
 
 namespace store {
 
-inline ItemRef Core::describe(const Record& record) {
+// What a reader is told of a record. Written once, field by field, where it stays: a copy in wider
+// words than it was written in would wait for the writes.
+[[gnu::always_inline]] inline void Core::describe(const Record& record, std::uint8_t bits,
+                                                  std::uint64_t cas, const ItemMeta& meta,
+                                                  std::optional<ItemRef>& item) {
   lent_ = true;
-  std::uint32_t unit = 0;
-  ItemRef item = record.describe(unit);
-  if (unit != 0) [[unlikely]] {
-    item.large = shared_.heap.value_at(unit);
-    item.value_bytes = item.large->value_bytes;
-    item.inline_value = {};
+  std::string_view value = record.inline_value(bits);
+  std::uint64_t value_bytes = value.size();
+  LargeValue* large = nullptr;
+  if (Record::large(bits)) [[unlikely]] {
+    large = large_of(record);
+    value_bytes = large->value_bytes;
+    value = {};
   }
-  return item;
+  item.emplace(record.key(bits), cas, meta, value_bytes, value, large);
+}
+
+// What a look-up that came to this record finds.
+[[gnu::always_inline]] inline void Core::take(Record record, std::uint8_t bits,
+                                              std::string_view key, std::uint64_t hash,
+                                              const Now& now, std::optional<ItemRef>& item) {
+  const std::uint64_t cas = record.cas(bits);
+  const ItemMeta meta = record.meta(bits);
+  if (!is_live(cas, meta.expires_at, now)) [[unlikely]] {
+    drop_dead(key, hash, now);
+    return;
+  }
+  describe(record, bits, cas, meta, item);
+  record.count_use(bits, uses_not_counted_);
 }
 
 [[gnu::always_inline]] inline std::optional<ItemRef> Core::find(std::string_view key,
                                                                 std::uint64_t hash,
                                                                 const Now& now) {
   begin(now);
-  const Ref ref = shared_.index.find(key, hash);
-  if (ref == 0) return std::nullopt;
-  Record record = shared_.index.record(ref);
-  const ItemRef item = describe(record);
-  if (!is_live(item.cas, item.meta.expires_at, now)) [[unlikely]] {
-    drop_dead(key, hash, now);
-    return std::nullopt;
+  std::optional<ItemRef> item;
+  if (const Ref ref = shared_.index.find(key, hash); ref != 0) {
+    const Record record = shared_.index.record(ref);
+    take(record, record.bits(), key, hash, now, item);
   }
-  record.count_use(uses_not_counted_);
   return item;
+}
+
+void Core::find_batch(std::span<Lookup> lookups, const Now& now) {
+  begin(now);
+  while (!lookups.empty()) {
+    const std::span<Lookup> batch = lookups.first(std::min(lookups.size(), kLookupsAtOnce));
+    lookups = lookups.subspan(batch.size());
+    const Index& index = shared_.index;
+    // A bucket may be left behind by a split before it is looked into, and what it says may be
+    // changed before that is followed: either was the truth after this function began.
+    std::array<const Bucket*, kLookupsAtOnce> homes;
+    std::array<Ref, kLookupsAtOnce> refs;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      homes[i] = index.home_bucket(batch[i].hash);
+      __builtin_prefetch(homes[i]);
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      refs[i] = index.prefetch_match(*homes[i], batch[i].hash, batch[i].key.size());
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      Lookup& lookup = batch[i];
+      lookup.item.reset();
+      if (!lookup.read) continue;
+      if (refs[i] != 0) [[likely]] {
+        const Record record = index.record(refs[i]);
+        const std::uint8_t bits = record.bits();
+        if (record.has_key(lookup.key, bits)) [[likely]] {
+          take(record, bits, lookup.key, lookup.hash, now, lookup.item);
+          continue;
+        }
+      }
+      find_again(lookup, now);
+    }
+  }
+}
+
+// Not the first whose tag matches: another, one in the stash, or there is none.
+void Core::find_again(Lookup& lookup, const Now& now) {
+  const Ref ref = shared_.index.find(lookup.key, lookup.hash);
+  if (ref == 0) return;
+  const Record record = shared_.index.record(ref);
+  take(record, record.bits(), lookup.key, lookup.hash, now, lookup.item);
 }
 
 void Core::drop_dead(std::string_view key, std::uint64_t hash, const Now& now) {
@@ -80,10 +137,12 @@ std::expected<ItemRef, StoreStatus> Core::touch(std::string_view key, std::uint6
       count_item(record);
       replace(slot, ref, true);
     }
-    record.count_use(uses_not_counted_);
-    const ItemRef item = describe(record);
+    const std::uint8_t bits = record.bits();
+    record.count_use(bits, uses_not_counted_);
+    std::optional<ItemRef> item;
+    describe(record, bits, record.cas(bits), record.meta(bits), item);
     shared_.index.unlock(home);
-    return item;
+    return *item;
   }
 }
 
@@ -101,6 +160,10 @@ bool Core::remove(std::string_view key, std::uint64_t hash, const Now& now) {
 // Here, so that the compiler makes one function of it and what it calls.
 std::optional<ItemRef> StoreCore::find(std::string_view key, std::uint64_t hash, Now now) {
   return impl_->core.find(key, hash, now);
+}
+
+void StoreCore::find_batch(std::span<Lookup> lookups, Now now) {
+  impl_->core.find_batch(lookups, now);
 }
 
 }  // namespace minos

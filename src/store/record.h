@@ -33,6 +33,8 @@ inline constexpr std::uint64_t kCasMask = (std::uint64_t{1} << 48) - 1;
 //           value, or u32 unit of the large value
 class Record {
  public:
+  static constexpr std::uint32_t kKeyAtMax = 18;  // where the key begins, at the latest
+
   struct Parts {
     std::string_view key;
     std::string_view value;        // inline
@@ -103,39 +105,44 @@ class Record {
     const std::uint8_t b = bits();
     return key_at(b) + key_bytes() + ((b & kIsLarge) != 0 ? 4 : inline_bytes());
   }
-  std::string_view key() const { return {at_ + key_at(bits()), key_bytes()}; }
-  bool has_key(std::string_view key) const {
-    return key_bytes() == key.size() && equal(at_ + key_at(bits()), key.data(), key.size());
+  std::string_view key() const { return key(bits()); }
+  bool has_key(std::string_view key) const { return has_key(key, bits()); }
+
+  // For a look-up, which reads the first byte once: the compiler would not make one of several
+  // atomic loads. It is passed to what wants to know of it.
+  std::uint8_t bits() const { return bits_ref().load(std::memory_order_relaxed); }
+  bool has_key(std::string_view key, std::uint8_t bits) const {
+    return key_bytes() == key.size() && equal(at_ + key_at(bits), key.data(), key.size());
   }
-  // All that a reader wants, with the header decoded once. `large_unit` is 0 if the value is
-  // inline.
-  ItemRef describe(std::uint32_t& large_unit) const {
-    const std::uint8_t b = bits();
-    const char* key = at_ + key_at(b);
-    const bool large = (b & kIsLarge) != 0;
-    large_unit = large ? get_at<std::uint32_t>(key_at(b) + key_bytes()) : 0;
-    return {
-        .key = {key, key_bytes()},
-        .cas = cas_at(b),
-        .meta = {.flags = (b & kHasFlags) != 0 ? get_at<std::uint32_t>(key_at(b) - 4) : 0,
-                 .expires_at = (b & kHasExpiry) != 0 ? expires_at() : 0},
-        .value_bytes = inline_bytes(),
-        .inline_value = {key + key_bytes(), inline_bytes()},
-    };
+  std::string_view key(std::uint8_t bits) const { return {at_ + key_at(bits), key_bytes()}; }
+  static bool large(std::uint8_t bits) { return (bits & kIsLarge) != 0; }
+  std::string_view inline_value(std::uint8_t bits) const {
+    return {at_ + key_at(bits) + key_bytes(), inline_bytes()};
   }
-  bool large() const { return (bits() & kIsLarge) != 0; }
-  std::uint32_t large_unit() const { return get_at<std::uint32_t>(key_at(bits()) + key_bytes()); }
-  std::string_view inline_value() const {
-    return {at_ + key_at(bits()) + key_bytes(), inline_bytes()};
+  std::uint64_t cas(std::uint8_t bits) const {
+    // With two bytes of what follows, which is at least a key, and padding.
+    return get_at<std::uint64_t>(kHeadBytes + (bits & kHasExpiry)) & kCasMask;
   }
-  std::uint64_t cas() const { return cas_at(bits()); }
-  ItemMeta meta() const {
-    const std::uint8_t b = bits();
+  ItemMeta meta(std::uint8_t bits) const {
     ItemMeta meta;
-    if ((b & kHasExpiry) != 0) meta.expires_at = expires_at();
-    if ((b & kHasFlags) != 0) meta.flags = get_at<std::uint32_t>(key_at(b) - 4);
+    if ((bits & kHasExpiry) != 0) meta.expires_at = expires_at();
+    if ((bits & kHasFlags) != 0) meta.flags = get_at<std::uint32_t>(key_at(bits) - 4);
     return meta;
   }
+  // What is used often is not written any more, so that cores can share its line. Where the count
+  // ends up instead is chosen without a branch, which would be hard to predict.
+  void count_use(std::uint8_t bits, std::uint8_t& elsewhere) {
+    std::uint8_t* to = reinterpret_cast<std::uint8_t*>(at_);
+    to = (bits & kUsesMask) == kUsesMax ? &elsewhere : to;
+    std::atomic_ref<std::uint8_t>(*to).store(static_cast<std::uint8_t>(bits + 1),
+                                             std::memory_order_relaxed);
+  }
+
+  bool large() const { return large(bits()); }
+  std::uint32_t large_unit() const { return get_at<std::uint32_t>(key_at(bits()) + key_bytes()); }
+  std::string_view inline_value() const { return inline_value(bits()); }
+  std::uint64_t cas() const { return cas(bits()); }
+  ItemMeta meta() const { return meta(bits()); }
 
   bool has_expiry() const { return (bits() & kHasExpiry) != 0; }
   // Both relaxed: an expiry is a hint about time, it orders nothing. Only with has_expiry().
@@ -148,15 +155,6 @@ class Record {
 
   // Relaxed, and a lost count does no harm: uses only rank items for eviction.
   std::uint8_t uses() const { return bits() & kUsesMask; }
-  // What is used often is not written any more, so that cores can share its line. Where the count
-  // ends up instead is chosen without a branch, which would be hard to predict.
-  void count_use(std::uint8_t& elsewhere) {
-    const std::uint8_t b = bits();
-    std::uint8_t* to = reinterpret_cast<std::uint8_t*>(at_);
-    to = (b & kUsesMask) == kUsesMax ? &elsewhere : to;
-    std::atomic_ref<std::uint8_t>(*to).store(static_cast<std::uint8_t>(b + 1),
-                                             std::memory_order_relaxed);
-  }
   void set_uses(std::uint8_t uses) {
     store_bits(static_cast<std::uint8_t>((bits() & ~kUsesMask) | uses));
   }
@@ -172,7 +170,6 @@ class Record {
   std::atomic_ref<std::uint8_t> bits_ref() const {
     return std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(at_));
   }
-  std::uint8_t bits() const { return bits_ref().load(std::memory_order_relaxed); }
   void store_bits(std::uint8_t bits) { bits_ref().store(bits, std::memory_order_relaxed); }
   UnixSeconds& expiry_word() const { return *reinterpret_cast<UnixSeconds*>(at_ + kHeadBytes); }
 
@@ -182,10 +179,6 @@ class Record {
   static std::uint32_t key_at(std::uint8_t bits) {
     static_assert(kHasExpiry == 4 && kHasFlags == 8);
     return kHeadBytes + kCasBytes + (bits & kHasExpiry) + (bits & kHasFlags) / 2U;
-  }
-  std::uint64_t cas_at(std::uint8_t bits) const {
-    const std::uint32_t at = kHeadBytes + (bits & kHasExpiry);
-    return get_at<std::uint32_t>(at) | std::uint64_t{get_at<std::uint16_t>(at + 4)} << 32;
   }
 
   template <typename Word>
