@@ -1,59 +1,23 @@
 // Measures the store: memory per item, time per operation, hit ratio, residence.
 //
-//   minos_store_bench overhead | get [MILLIONS] | put | reserve | hits | shift
+//   minos_store_bench overhead | put | reserve | hits | shift
+#include "store_bench.h"
+
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <fstream>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/check.h"
-#include "base/hash.h"
-#include "base/prng.h"
-#include "store/kv_store.h"
 #include "store/testing/cache_models.h"
 
 namespace minos {
 namespace {
-
-constexpr Now kNow{Nanos(0), 1000};
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::unique_ptr<KvStore> make_store(const StoreOptions& options) {
-  auto store = KvStore::create(options);
-  if (!store) {
-    fmt::print(stderr, "{}\n", store.error());
-    std::exit(1);
-  }
-  return std::move(*store);
-}
-
-// An 8-byte key.
-struct Key {
-  explicit Key(std::uint64_t n) { std::memcpy(bytes, &n, sizeof(n)); }
-  std::string_view view() const { return {bytes, sizeof(bytes)}; }
-  std::uint64_t hash() const { return hash_key(view()); }
-  char bytes[8];
-};
-
-bool set(StoreCore& core, std::uint64_t n, std::string_view value) {
-  const Key key(n);
-  return core.put(StoreMode::kSet, key.view(), key.hash(), {}, value, 0, kNow) ==
-         StoreStatus::kStored;
-}
 
 std::uint64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
@@ -119,120 +83,6 @@ void overhead() {
     overhead_of(fmt::format("{} B", bytes), kMemory, [bytes](std::uint64_t) { return bytes; });
   }
   overhead_of("trimodal", kMemory, trimodal_bytes);
-}
-
-// The least a look-up must do: hash, a line of a table, a line of the items; on huge pages.
-class Floor {
- public:
-  Floor(std::uint64_t items, std::uint64_t index_bytes, std::uint64_t log_bytes)
-      : items_(items), buckets_(index_bytes / 64), lines_(log_bytes / 64) {
-    bytes_ = (index_bytes + log_bytes + 4 * kMiB) & ~(2 * kMiB - 1);
-    at_ = static_cast<char*>(
-        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    CHECK(at_ != MAP_FAILED);
-    madvise(at_, bytes_, MADV_HUGEPAGE);
-    std::memset(at_, 1, bytes_);
-  }
-  ~Floor() { munmap(at_, bytes_); }
-
-  const char* bucket(std::uint64_t hash) const { return at_ + scale(hash, buckets_) * 64; }
-  // Depends on what the bucket says, as a ref does.
-  const char* line(std::uint64_t hash, const char* bucket) const {
-    return at_ + (buckets_ + scale(hash * 0x9e3779b97f4a7c15U, lines_)) * 64 +
-           (*bucket == 1 ? 0 : 64);
-  }
-  std::uint64_t items() const { return items_; }
-
- private:
-  static std::uint64_t scale(std::uint64_t hash, std::uint64_t bound) {
-    __extension__ using Wide = unsigned __int128;
-    return static_cast<std::uint64_t>((static_cast<Wide>(hash) * bound) >> 64);
-  }
-  std::uint64_t items_;
-  std::uint64_t buckets_;
-  std::uint64_t lines_;
-  std::uint64_t bytes_ = 0;
-  char* at_ = nullptr;
-};
-
-constexpr std::uint64_t kLookups = 4'000'000;
-
-template <std::size_t kBatch>
-double floor_ns(const Floor& floor, Prng& prng, std::uint64_t& sink) {
-  const double begin = seconds();
-  std::array<std::uint64_t, kBatch> hashes;
-  for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
-    for (std::uint64_t& hash : hashes) {
-      hash = Key(prng.below(floor.items())).hash();
-      if (kBatch > 1) __builtin_prefetch(floor.bucket(hash));
-    }
-    if (kBatch > 1) {
-      for (const std::uint64_t hash : hashes) {
-        __builtin_prefetch(floor.line(hash, floor.bucket(hash)));
-      }
-    }
-    for (const std::uint64_t hash : hashes) {
-      sink += static_cast<std::uint64_t>(*floor.line(hash, floor.bucket(hash)));
-    }
-  }
-  return (seconds() - begin) / kLookups * 1e9;
-}
-
-template <std::size_t kBatch>
-double get_ns(StoreCore& core, std::uint64_t items, Prng& prng, std::uint64_t& sink) {
-  const double begin = seconds();
-  std::array<std::uint64_t, kBatch> numbers;
-  std::array<std::uint64_t, kBatch> hashes;
-  for (std::uint64_t i = 0; i < kLookups; i += kBatch) {
-    if (i % 32 == 0) core.quiesce();
-    for (std::size_t j = 0; j < kBatch; ++j) {
-      numbers[j] = prng.below(items);
-      hashes[j] = Key(numbers[j]).hash();
-      if (kBatch > 1) core.prefetch_bucket(hashes[j]);
-    }
-    if (kBatch > 1) {
-      for (const std::uint64_t hash : hashes) core.prefetch_item(hash);
-    }
-    for (std::size_t j = 0; j < kBatch; ++j) {
-      const auto item = core.find(Key(numbers[j]).view(), hashes[j], kNow);
-      sink += item ? static_cast<std::uint64_t>(item->inline_value[0]) : 1'000'000'000;
-    }
-  }
-  return (seconds() - begin) / kLookups * 1e9;
-}
-
-void get(std::uint64_t millions) {
-  const std::uint64_t items = millions * 1'000'000;
-  const auto store = make_store({.memory_bytes = items * 100 + 256 * kMiB});
-  StoreCore& core = store->core(CoreId{0});
-  const std::string value(32, '\1');
-  double begin = seconds();
-  for (std::uint64_t i = 0; i < items; ++i) {
-    CHECK(set(core, i, value));
-    core.quiesce();
-  }
-  fmt::print("insert {:.0f} ns, growing to {} M items, page faults included\n",
-             (seconds() - begin) / static_cast<double>(items) * 1e9, millions);
-  CHECK(store->stats().items == items);
-  const MemoryUse use = store->memory();
-  const Floor floor(items, use.index_bytes, use.log_bytes);
-  Prng prng(1);
-  std::uint64_t sink = 0;
-  fmt::print("ns per look-up: one by one / floor, batch of 32 / floor\n");
-  for (int run = 0; run < 7; ++run) {
-    const double one = get_ns<1>(core, items, prng, sink);
-    const double one_floor = floor_ns<1>(floor, prng, sink);
-    const double batch = get_ns<32>(core, items, prng, sink);
-    const double batch_floor = floor_ns<32>(floor, prng, sink);
-    fmt::print("  {:5.1f} {:5.1f}  {:5.1f} {:5.1f}\n", one, one_floor, batch, batch_floor);
-  }
-  begin = seconds();
-  for (std::uint64_t i = 0; i < kLookups; ++i) {
-    CHECK(set(core, prng.below(items), value));
-    core.quiesce();
-  }
-  fmt::print("overwrite {:.0f} ns\n", (seconds() - begin) / kLookups * 1e9);
-  if (sink == 42) fmt::print("{}\n", sink);
 }
 
 void put() {
@@ -374,8 +224,6 @@ int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
   if (what == "overhead") {
     minos::overhead();
-  } else if (what == "get") {
-    minos::get(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20);
   } else if (what == "put") {
     minos::put();
   } else if (what == "reserve") {
@@ -385,9 +233,7 @@ int main(int argc, char** argv) {
   } else if (what == "shift") {
     minos::shift();
   } else {
-    fmt::print(
-        stderr,
-        "usage: minos_store_bench overhead | get [MILLIONS] | put | reserve | hits | shift\n");
+    fmt::print(stderr, "usage: minos_store_bench overhead | put | reserve | hits | shift\n");
     return 2;
   }
   return 0;
