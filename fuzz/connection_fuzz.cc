@@ -17,6 +17,7 @@
 namespace minos {
 namespace {
 
+constexpr std::uint8_t kPolicies = static_cast<std::uint8_t>(PolicyKind::kWorkStealing) + 1;
 constexpr std::size_t kPeers = 3;
 constexpr std::size_t kInputBytesMax = 4096;
 // Less than what a store of the size used here would evict for.
@@ -46,17 +47,18 @@ class Program {
 
 FakeServer::Options options_for(std::uint8_t choice) {
   FakeServer::Options options;
-  options.policy = static_cast<PolicyKind>(choice % 3);
-  options.workers = static_cast<std::uint16_t>(1 + choice / 3 % 3);
+  options.policy = static_cast<PolicyKind>(choice % kPolicies);
+  options.workers = static_cast<std::uint16_t>(1 + choice / kPolicies % 3);
+  options.dispatchers = options.workers == 3 && choice % 2 == 0 ? 2 : 1;
   options.memory_bytes = 16 * kMiB;
-  options.quantum_bytes = std::uint64_t{4096} << (choice / 9 % 4);
+  options.quantum_bytes = std::uint64_t{4096} << (choice / kPolicies / 3 % 4);
   options.evict = choice < 200;
   return options;
 }
 
 void publish_roles(FakeServer& server, std::uint8_t choice) {
   CorePlan plan = server.plan();
-  if (plan.core_count() < 2 || plan.cores.back().role == CoreRole::kAny) return;
+  if (plan.core_count() < 2 || !owns_large(plan.cores.back().role)) return;
   ++plan.version;
   plan.threshold_bytes = kInlineValueBytesMax;
   const bool elastic =

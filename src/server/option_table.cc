@@ -191,8 +191,13 @@ constexpr OptionRow kWorkers[] = {
     {0, "sharding", K::kText, "POLICY", "elastic",
      "who serves what: elastic = every core serves small requests, and between bursts of them a "
      "slice of a large one; size-aware = some cores serve only large requests; key-hash = the "
-     "arrival core serves all",
+     "arrival core serves all; software-handoff = dispatchers give each to an idle worker; "
+     "work-stealing = as key-hash, and idle cores take over from busy ones",
      [](O& o, V v) { return assign(o.sharding, policy_kind_from(v)); }},
+    {0, "dispatchers", K::kInteger, "N", "1",
+     "threads that under software-handoff give requests to the others and serve none; fewer than "
+     "there are threads",
+     [](O& o, V v) { return assign(o.dispatchers, parse_whole(v, 1, kWorkersMax - 1)); }},
     {0, "epoch-ms", K::kInteger, "MS", "1000",
      "how often sizes are looked at anew to tell small from large, in milliseconds",
      [](O& o, V v) { return assign(o.epoch, parse_whole(v, 10, 600'000)); }},

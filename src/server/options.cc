@@ -179,6 +179,14 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
                     "-t/--threads says",
                     options.cpus.size(), options.threads));
   }
+  // A single thread hands to nobody: it serves all, and 1, the default, is right.
+  const int dispatchers_max = std::max(options.threads - 1, 1);
+  if (options.sharding == PolicyKind::kSoftwareHandoff && options.dispatchers > dispatchers_max) {
+    return std::unexpected(
+        fmt::format("--dispatchers {}: must be less than -t/--threads, which is {}: dispatchers "
+                    "serve no request themselves",
+                    options.dispatchers, options.threads));
+  }
   return {};
 }
 

@@ -46,6 +46,7 @@ struct ServerOptions {
 
   std::uint16_t threads = 4;
   PolicyKind sharding = PolicyKind::kElastic;
+  std::uint16_t dispatchers = 1;    // of software-handoff
   std::vector<std::uint32_t> cpus;  // worker i runs on cpus[i]; empty = the kernel chooses
   std::chrono::microseconds busy_poll{0};
   std::chrono::milliseconds epoch{1000};

@@ -138,6 +138,7 @@ TEST(Options, OwnOptions) {
   EXPECT_EQ(options.smoothing, 0.5);
   EXPECT_EQ(options.quantum_bytes, 64 * kKiB);
   EXPECT_EQ(parsed("--sharding=key-hash").sharding, PolicyKind::kKeyHash);
+  EXPECT_EQ(parsed("--sharding=work-stealing").sharding, PolicyKind::kWorkStealing);
 }
 
 TEST(Options, Listen) {
@@ -231,6 +232,7 @@ TEST(Options, ValuesOutOfRangeNameWhatIsAllowed) {
   EXPECT_THAT(refused("--transport="), HasSubstr("--transport"));
   EXPECT_THAT(refused("--transport=tcp,"), HasSubstr("must be a list of tcp, udp"));
   EXPECT_THAT(refused("--datagram-port=0"), HasSubstr("from 1 to 65535"));
+  EXPECT_THAT(refused("--dispatchers 0"), HasSubstr("from 1 to 127"));
   for (const char* bad : {"4-", "-4", "7-4", "0,0", "0-3,2", "a", "", "1024", "0,"}) {
     EXPECT_THAT(refused(std::string("--cores=") + bad), HasSubstr("--cores")) << bad;
   }
@@ -251,6 +253,13 @@ TEST(Options, ChecksAcrossOptions) {
   EXPECT_EQ(parsed("-t 4 --datagram-port=65535").threads, 4);
   EXPECT_THAT(refused("-t 3 --cores=0,1"), HasSubstr("lists 2 CPUs for 3 threads"));
   EXPECT_EQ(parsed("-t 2 --cores=0,1").threads, 2);
+  EXPECT_EQ(refused("-t 2 --sharding=software-handoff --dispatchers=2"),
+            "minosd: --dispatchers 2: must be less than -t/--threads, which is 2: dispatchers "
+            "serve no request themselves");
+  EXPECT_THAT(refused("-t 1 --sharding=software-handoff --dispatchers=2"), HasSubstr("which is 1"));
+  EXPECT_EQ(parsed("-t 3 --sharding=software-handoff --dispatchers=2").dispatchers, 2);
+  EXPECT_EQ(parsed("-t 1 --sharding=software-handoff").dispatchers, 1);
+  EXPECT_EQ(parsed("-t 2 --dispatchers=3").dispatchers, 3) << "of another policy: without effect";
 }
 
 TEST(Options, WhatIsAcceptedTheStoreAcceptsToo) {

@@ -30,6 +30,7 @@ ControllerOptions controller_options(const ServerOptions& options) {
   ControllerOptions out;
   out.policy = options.sharding;
   out.cores = options.threads;
+  out.dispatchers = options.dispatchers;
   out.large_percentile = options.large_percentile;
   out.smoothing = options.smoothing;
   // Moving a connection costs more than serving a value that is stored inline; a datagram only

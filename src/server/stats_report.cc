@@ -233,6 +233,7 @@ void StatsReport::settings(std::string& out) const {
   stat(out, "idle_timeout", options.idle_timeout.count());
   stat(out, "shutdown_command", options.shutdown_command ? "yes" : "no");
   stat(out, "sharding", name_of(options.sharding));
+  stat(out, "dispatchers", options.dispatchers);
   stat(out, "quantum_bytes", options.quantum_bytes);
   stat(out, "epoch_ms", options.epoch.count());
   stat(out, "large_percentile", options.large_percentile);
@@ -290,7 +291,7 @@ void StatsReport::minos(std::string& out) const {
     const CorePlan::Core& core = plan.cores[i];
     const std::string name = fmt::format("core:{}:", i);
     stat(out, name + "role", name_of(core.role));
-    if (core.role != CoreRole::kAny && core.role != CoreRole::kSmall) {
+    if (owns_large(core.role)) {
       stat(out, name + "large_min_bytes", core.large_range.min_bytes);
       stat(out, name + "large_max_bytes", core.large_range.max_bytes);
     }

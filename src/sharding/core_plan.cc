@@ -6,14 +6,6 @@
 
 namespace minos {
 
-namespace {
-
-bool owns_large(CoreRole role) {
-  return role != CoreRole::kAny && role != CoreRole::kSmall;
-}
-
-}  // namespace
-
 std::string_view name_of(CoreRole role) {
   switch (role) {
     case CoreRole::kAny:
@@ -26,6 +18,10 @@ std::string_view name_of(CoreRole role) {
       return "standby";
     case CoreRole::kElastic:
       return "elastic";
+    case CoreRole::kDispatcher:
+      return "dispatcher";
+    case CoreRole::kWorker:
+      return "worker";
   }
   return "unknown";
 }

@@ -9,14 +9,21 @@
 namespace minos {
 
 enum class CoreRole : std::uint8_t {
-  kAny,      // serves whatever arrives (key-hash)
-  kSmall,    // serves small requests; never starts large work
-  kLarge,    // serves the large requests of its size range
-  kStandby,  // serves small requests, and, since no core is kLarge, every large one in quanta
-  kElastic,  // serves small requests, and large work in quanta when no small request waits
+  kAny,         // serves whatever arrives (key-hash, work-stealing)
+  kSmall,       // serves small requests; never starts large work
+  kLarge,       // serves the large requests of its size range
+  kStandby,     // serves small requests, and, since no core is kLarge, every large one in quanta
+  kElastic,     // serves small requests, and large work in quanta when no small request waits
+  kDispatcher,  // receives for all, executes nothing; the first cores of a plan, if any
+  kWorker,      // receives nothing, serves whatever a dispatcher gives it
 };
 
 std::string_view name_of(CoreRole role);
+
+// Has such a core a large_range?
+constexpr bool owns_large(CoreRole role) {
+  return role == CoreRole::kLarge || role == CoreRole::kStandby || role == CoreRole::kElastic;
+}
 
 // Value sizes in bytes, both ends included.
 struct SizeRange {
@@ -45,7 +52,7 @@ struct CorePlan {
   bool is_large(std::uint64_t value_bytes) const { return value_bytes > threshold_bytes; }
 
   // The core whose large_range holds value_bytes, a large size; one always does in a plan that has
-  // any core other than kAny and kSmall.
+  // any core that owns_large().
   CoreId large_core_for(std::uint64_t value_bytes) const;
 
   // Equal but for the version: workers would do the same under both.

@@ -10,6 +10,8 @@ namespace minos {
 std::unique_ptr<const Policy> make_key_hash();
 std::unique_ptr<const Policy> make_size_aware();
 std::unique_ptr<const Policy> make_elastic();
+std::unique_ptr<const Policy> make_software_handoff();
+std::unique_ptr<const Policy> make_work_stealing();
 
 // Whether large work that shares its core with small requests may have a quantum now: see
 // kBurstsPerQuantum. The burst just served counts.

@@ -11,7 +11,8 @@ namespace minos {
 
 namespace {
 
-constexpr std::array kKinds = {PolicyKind::kElastic, PolicyKind::kSizeAware, PolicyKind::kKeyHash};
+constexpr std::array kKinds = {PolicyKind::kElastic, PolicyKind::kSizeAware, PolicyKind::kKeyHash,
+                               PolicyKind::kSoftwareHandoff, PolicyKind::kWorkStealing};
 
 }  // namespace
 
@@ -50,8 +51,9 @@ std::unique_ptr<const Policy> make_policy(PolicyKind kind) {
     case PolicyKind::kKeyHash:
       return make_key_hash();
     case PolicyKind::kSoftwareHandoff:
+      return make_software_handoff();
     case PolicyKind::kWorkStealing:
-      break;
+      return make_work_stealing();
   }
   CHECK(false && "unknown policy kind");
   return nullptr;

@@ -30,6 +30,15 @@ const CorePlan kElasticPlan = plan_of({{CoreRole::kSmall, {}},
                                        {CoreRole::kElastic, {1001, 5000}},
                                        {CoreRole::kElastic, {5001, kMax}}});
 const CorePlan kKeyHashPlan = plan_of({{CoreRole::kAny, {}}, {CoreRole::kAny, {}}});
+const CorePlan kOneAnyPlan = plan_of({{CoreRole::kAny, {}}});
+
+// `first` cores of one role, then `rest` of another.
+CorePlan plan_of_two(CoreRole first_role, std::uint16_t first, CoreRole rest_role,
+                     std::uint16_t rest) {
+  std::vector<CorePlan::Core> cores(first, {first_role, {}});
+  cores.resize(std::size_t{first} + rest, {rest_role, {}});
+  return plan_of(std::move(cores));
+}
 
 RequestFacts request(std::uint16_t core, std::uint64_t value_bytes) {
   return {RequestKind::kRead, 1, value_bytes, CoreId{core}};
@@ -41,17 +50,20 @@ LoadFacts load(std::uint16_t core, std::uint32_t small, std::uint32_t large,
 }
 
 TEST(Policy, NamesReadBack) {
-  for (const PolicyKind kind :
-       {PolicyKind::kElastic, PolicyKind::kSizeAware, PolicyKind::kKeyHash}) {
+  for (const PolicyKind kind : {PolicyKind::kElastic, PolicyKind::kSizeAware, PolicyKind::kKeyHash,
+                                PolicyKind::kSoftwareHandoff, PolicyKind::kWorkStealing}) {
     EXPECT_EQ(policy_kind_from(name_of(kind)), kind);
     EXPECT_EQ(make_policy(kind)->kind(), kind);
   }
   const auto unknown = policy_kind_from("fifo");
   ASSERT_FALSE(unknown.has_value());
   EXPECT_EQ(unknown.error(),
-            "no policy is called 'fifo': use one of elastic, size-aware, key-hash");
+            "no policy is called 'fifo': use one of elastic, size-aware, key-hash, "
+            "software-handoff, work-stealing");
   EXPECT_FALSE(policy_kind_from("").has_value());
   EXPECT_EQ(name_of(CoreRole::kStandby), "standby");
+  EXPECT_EQ(name_of(CoreRole::kDispatcher), "dispatcher");
+  EXPECT_EQ(name_of(CoreRole::kWorker), "worker");
 }
 
 TEST(KeyHash, ServesEverythingWhereItArrives) {
@@ -155,6 +167,114 @@ TEST(Elastic, OffersUpToHalfOfWhatWaits) {
             0U);
   EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kElasticPlan), 32U);
   EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kElasticPlan), 0U);
+}
+
+TEST(SoftwareHandoff, DispatchersGiveAwayAndWorkersRunWhateverItsSize) {
+  const auto policy = make_policy(PolicyKind::kSoftwareHandoff);
+  const CorePlan plan = plan_of_two(CoreRole::kDispatcher, 2, CoreRole::kWorker, 3);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{1001}, kMax}) {
+    for (std::uint16_t core = 0; core < 5; ++core) {
+      EXPECT_EQ(policy->place(request(core, bytes), plan).where,
+                core < 2 ? Where::kIdleCore : Where::kRunNow)
+          << core;
+    }
+    EXPECT_EQ(policy->place(request(0, bytes), kOneAnyPlan).where, Where::kRunNow);
+  }
+  for (std::uint16_t core = 0; core < 5; ++core) {
+    EXPECT_EQ(policy->serves_small(CoreId{core}, plan), core < 2);
+    EXPECT_EQ(policy->may_start_large(load(core, 9, 9), plan), core >= 2);
+    EXPECT_EQ(policy->offer_to_idle(load(core, 9, 9), plan), 0U);
+  }
+  EXPECT_TRUE(policy->serves_small(CoreId{0}, kOneAnyPlan));
+  EXPECT_TRUE(policy->may_start_large(load(0, 9, 9), kOneAnyPlan));
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kOneAnyPlan), 32U);
+}
+
+TEST(SoftwareHandoff, EachQueueHasOneDispatcher) {
+  const auto policy = make_policy(PolicyKind::kSoftwareHandoff);
+  for (std::uint16_t cores = 2; cores <= 9; ++cores) {
+    for (std::uint16_t dispatchers = 1; dispatchers < cores; ++dispatchers) {
+      const CorePlan plan = plan_of_two(CoreRole::kDispatcher, dispatchers, CoreRole::kWorker,
+                                        static_cast<std::uint16_t>(cores - dispatchers));
+      for (std::uint16_t queue = 0; queue < cores; ++queue) {
+        for (std::uint16_t self = 0; self < cores; ++self) {
+          const std::uint32_t wanted = self == queue % dispatchers ? 32 : 0;
+          EXPECT_EQ(policy->rx_quota(CoreId{self}, CoreId{queue}, 32, plan), wanted)
+              << "core " << self << " of " << cores << ", queue " << queue << ", " << dispatchers
+              << " dispatchers";
+          EXPECT_EQ(policy->steal_quota(CoreId{self}, CoreId{queue}, 32, plan), 0U);
+        }
+      }
+    }
+  }
+}
+
+TEST(WorkStealing, RunsEverythingWhereItIs) {
+  const auto policy = make_policy(PolicyKind::kWorkStealing);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{1001}, kMax}) {
+    EXPECT_EQ(policy->place(request(1, bytes), kKeyHashPlan).where, Where::kRunNow);
+  }
+  EXPECT_TRUE(policy->may_start_large(load(0, 9, 9), kKeyHashPlan));
+  EXPECT_TRUE(policy->serves_small(CoreId{1}, kKeyHashPlan));
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kKeyHashPlan), 32U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kKeyHashPlan), 0U);
+}
+
+TEST(WorkStealing, OffersHalfOfWhatWaitsBlindToSize) {
+  const auto policy = make_policy(PolicyKind::kWorkStealing);
+  const std::uint32_t wanted[] = {0, 0, 1, 1, 2, 2, 3};
+  for (std::uint32_t small = 0; small < 7; ++small) {
+    EXPECT_EQ(policy->offer_to_idle(load(0, small, 0), kKeyHashPlan), wanted[small]);
+    EXPECT_EQ(policy->offer_to_idle(load(0, small, 5), kKeyHashPlan), wanted[small]);
+  }
+  EXPECT_EQ(policy->offer_to_idle(load(0, 9, 0), kOneAnyPlan), 0U);
+}
+
+TEST(WorkStealing, AThiefTakesLittleAtATime) {
+  const auto policy = make_policy(PolicyKind::kWorkStealing);
+  const auto quota = [&](std::uint16_t cores, std::uint16_t victim, std::uint32_t burst) {
+    return policy->steal_quota(CoreId{0}, CoreId{victim}, burst,
+                               plan_of_two(CoreRole::kAny, cores, CoreRole::kAny, 0));
+  };
+  EXPECT_EQ(quota(1, 0, 32), 0U);
+  EXPECT_EQ(quota(2, 0, 32), 0U);
+  EXPECT_EQ(quota(2, 1, 32), 4U);
+  EXPECT_EQ(quota(2, 1, 3), 3U);
+  EXPECT_EQ(quota(3, 2, 32), 2U);
+  EXPECT_EQ(quota(5, 4, 32), 1U);
+  EXPECT_EQ(quota(128, 127, 32), 1U);
+}
+
+// Whatever the policy: no queue is left to nobody, and in a round of all cores each gives the same.
+TEST(Policy, EveryQueueIsDrainedAtOneRate) {
+  struct Case {
+    PolicyKind kind;
+    CorePlan plan;
+  };
+  const Case cases[] = {
+      {PolicyKind::kElastic, kElasticPlan},
+      {PolicyKind::kSizeAware, kSizeAwarePlan},
+      {PolicyKind::kSizeAware, kStandbyPlan},
+      {PolicyKind::kKeyHash, kKeyHashPlan},
+      {PolicyKind::kWorkStealing, kKeyHashPlan},
+      {PolicyKind::kSoftwareHandoff, kOneAnyPlan},
+      {PolicyKind::kSoftwareHandoff, plan_of_two(CoreRole::kDispatcher, 1, CoreRole::kWorker, 7)},
+      {PolicyKind::kSoftwareHandoff, plan_of_two(CoreRole::kDispatcher, 3, CoreRole::kWorker, 5)},
+  };
+  for (const Case& one : cases) {
+    const auto policy = make_policy(one.kind);
+    for (std::uint16_t queue = 0; queue < one.plan.core_count(); ++queue) {
+      std::uint32_t drained = 0;
+      for (std::uint16_t self = 0; self < one.plan.core_count(); ++self) {
+        const std::uint32_t quota = policy->rx_quota(CoreId{self}, CoreId{queue}, 32, one.plan);
+        drained += quota;
+        if (quota != 0) {
+          EXPECT_TRUE(policy->serves_small(CoreId{self}, one.plan));
+        }
+      }
+      EXPECT_EQ(drained, 32U) << name_of(one.kind) << ", queue " << queue;
+    }
+  }
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ SizeController::SizeController(const ControllerOptions& options)
     : options_(options), smoothed_(options.smoothing) {
   CHECK(options.cores >= 1 && options.cores <= kWorkersMax);
   CHECK(options.large_percentile > 0 && options.large_percentile < 100);
+  CHECK(options.policy != PolicyKind::kSoftwareHandoff || options.cores == 1 ||
+        (options.dispatchers >= 1 && options.dispatchers < options.cores));
 }
 
 CorePlan SizeController::initial() const {
@@ -81,15 +83,28 @@ std::uint16_t SizeController::small_cores(double small_share) const {
   return static_cast<std::uint16_t>(std::clamp(static_cast<int>(whole), least, n - 1 + least));
 }
 
-// `small` is n_s under size-aware, the number of reserved cores under elastic, unused under
-// key-hash.
+// `small` is n_s under size-aware, the number of reserved cores under elastic, unused under the
+// policies that are blind to size.
 CorePlan SizeController::build(std::uint64_t threshold_bytes, double small_share,
                                std::uint16_t small) const {
   CorePlan plan;
   plan.threshold_bytes = threshold_bytes;
   plan.small_cost_share = small_share;
   plan.cores.resize(options_.cores);
-  if (options_.policy == PolicyKind::kKeyHash) return plan;
+  switch (options_.policy) {
+    case PolicyKind::kKeyHash:
+    case PolicyKind::kWorkStealing:
+      return plan;
+    case PolicyKind::kSoftwareHandoff:
+      if (options_.cores == 1) return plan;  // nobody to hand to
+      for (std::uint16_t i = 0; i < options_.cores; ++i) {
+        plan.cores[i].role = i < options_.dispatchers ? CoreRole::kDispatcher : CoreRole::kWorker;
+      }
+      return plan;
+    case PolicyKind::kElastic:
+    case PolicyKind::kSizeAware:
+      break;
+  }
   for (std::uint16_t i = 0; i < options_.cores; ++i) {
     const CoreRole rest =
         options_.policy == PolicyKind::kElastic ? CoreRole::kElastic : CoreRole::kLarge;

@@ -13,6 +13,7 @@ namespace minos {
 struct ControllerOptions {
   PolicyKind policy = PolicyKind::kElastic;
   std::uint16_t cores = 1;
+  std::uint16_t dispatchers = 1;   // of software-handoff: in [1, cores), or 1 with a single core
   double large_percentile = 99.0;  // in (0, 100): requests above this percentile of size are large
   double smoothing = 0.9;          // weight of the newest epoch, in (0, 1]
   CostUnit cost = CostUnit::kPackets;
@@ -30,7 +31,8 @@ inline constexpr double kRoleHysteresisCores = 0.1;
 // core count, size ranges). Pure: same epochs in, same plans out. One owner.
 //
 // With x = cores * cost(small) / cost(all), core numbers ascending:
-//   key-hash    all kAny.
+//   key-hash and work-stealing  all kAny; the threshold only tells statistics what is large.
+//   software-handoff  the first `dispatchers` kDispatcher, the others kWorker; a single core kAny.
 //   size-aware  n_s = ceil(x) kSmall cores, the others kLarge; where that leaves none, the last
 //               core is kStandby and owns every large size.
 //   elastic     floor(x) kSmall cores, but at most all except one; the others kElastic.

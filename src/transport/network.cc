@@ -26,7 +26,7 @@ bool Network::take_datagrams(const RxPlan& plan, Rx& rx) {
 }
 
 void Network::receive(const RxPlan& plan, Rx& rx) {
-  const bool at_hand = streams_.has_ready() || plan.large != nullptr || !rx.packets.empty();
+  const bool at_hand = streams_.has_ready(plan) || plan.large != nullptr || !rx.packets.empty();
   const Nanos block = at_hand || !can_sleep_ ? Nanos(0) : plan.block;
   std::span<const epoll_event> events;
   if (!may_skip_poll(rx)) {

@@ -124,9 +124,10 @@ class Connection final : public Stream,
   Nanos memory_wanted{0};                // since when a write waits for freed memory; 0: none does
   std::uint64_t extension_progress = 0;  // of the store, when it was last tried
   std::unique_ptr<Upload> reserving;     // of a command put back until all its memory is reserved
-  Nanos ready_at{0};                     // when its oldest unserved input was noticed
-  Nanos large_placed{0};                 // when the large value under way was given to this core
-  Nanos large_started{0};                // its first quantum; 0: none yet
+  // When its oldest unserved input was noticed; 0: what it has is no whole command.
+  Nanos ready_at{0};
+  Nanos large_placed{0};   // when the large value under way was given to this core
+  Nanos large_started{0};  // its first quantum; 0: none yet
   std::uint64_t large_value_bytes = 0;
 
   void note_command(UnixSeconds now);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "worker/idle_workers.h"
 
 namespace minos {
 
@@ -94,10 +95,8 @@ std::uint32_t DatagramEngine::take_hand_offs() {
     }
     popped_.push_back(std::move(message));
   }
-  if (popped_.empty()) {
-    if (!dispatches_) shared_.mesh.set_idle(config_.self, large_.empty());
-    return 0;
-  }
+  if (popped_.empty()) return 0;
+  mesh_.note_arrival(config_.self);
   std::array<Incoming, kBurstRequestsMax> batch;
   std::size_t used = 0;
   for (PacketMessage& message : popped_) {
@@ -264,12 +263,12 @@ void DatagramEngine::dispatch(std::span<const RxPacket> packets) {
 
 // Late binding: a request waits here until some worker has nothing else to do.
 void DatagramEngine::feed_workers() {
-  for (std::uint16_t i = 0; i < plan_->core_count() && !dispatch_.empty(); ++i) {
-    const CoreId core{i};
-    if (core == config_.self || !shared_.mesh.claim_idle(core)) continue;
+  while (!dispatch_.empty()) {
+    const auto worker = claim_worker(mesh_, *plan_, config_.self);
+    if (!worker) return;
     PacketMessage message = ForwardedRequest{std::move(dispatch_.front())};
     dispatch_.pop_front();
-    forward(std::move(message), core);
+    forward(std::move(message), *worker);
   }
 }
 

@@ -37,7 +37,9 @@ class DatagramEngine {
   std::span<const RxQueueQuota> rx_queues() const;
   std::span<const RxQueueQuota> steal_queues() const { return steal_queues_; }
   // Work is at hand that needs no packet.
-  bool busy() const { return !large_.empty() || !dispatch_.empty(); }
+  bool busy() const { return !large_.empty(); }
+  // Requests wait for an idle worker.
+  bool awaits_worker() const { return !dispatch_.empty(); }
   // Something was handed to this core and not taken yet.
   bool handed() const { return !shared_.mesh.empty(config_.self); }
   // How long a receive() may block at most while nothing is at hand; negative: without end.

@@ -14,7 +14,7 @@ namespace minos {
 
 // Rings from every producer to every worker: producers are the workers, and one acceptor. Each ring
 // has one producing and one consuming thread. Also what a producer must know of a consumer: whether
-// it sleeps, and whether it has nothing to do.
+// it sleeps, and whether it has nothing to do; and who waits for a core that has nothing to do.
 class Mesh {
  public:
   using Message = std::unique_ptr<Connection>;
@@ -59,24 +59,61 @@ class Mesh {
     return state(to).sleeping.exchange(false, std::memory_order_acq_rel);
   }
 
-  // A hint, set by a worker that polls and finds nothing, cleared when it finds something or is
-  // offered work. Relaxed: a wrong guess costs one hand-off.
-  void set_idle(CoreId self, bool idle) {
-    if (state(self).idle.load(std::memory_order_relaxed) != idle) {
-      state(self).idle.store(idle, std::memory_order_relaxed);
+  // Whether a core has nothing to do, and nothing on its way to it. Only the core itself goes from
+  // busy to idle; whoever claims an idle one owes it a connection, and until that has come the core
+  // counts as claimed, whatever it says: so nobody else gives it work meanwhile. Relaxed, except
+  // for what await_idle() says: what is given to a core passes through a ring.
+  //
+  // True when it was not known yet.
+  bool note_idle(CoreId self) {
+    if (state(self).load.load(std::memory_order_relaxed) != Load::kBusy) return false;
+    state(self).load.store(Load::kIdle, std::memory_order_relaxed);
+    return true;
+  }
+  void note_busy(CoreId self) {
+    Load idle = Load::kIdle;
+    if (state(self).load.load(std::memory_order_relaxed) == idle) {
+      state(self).load.compare_exchange_strong(idle, Load::kBusy, std::memory_order_relaxed);
+    }
+  }
+  // A connection came from a ring: what was owed has been given.
+  void note_arrival(CoreId self) {
+    if (state(self).load.load(std::memory_order_relaxed) != Load::kBusy) {
+      state(self).load.exchange(Load::kBusy, std::memory_order_relaxed);
     }
   }
   bool claim_idle(CoreId core) {
-    return state(core).idle.load(std::memory_order_relaxed) &&
-           state(core).idle.exchange(false, std::memory_order_relaxed);
+    Load idle = Load::kIdle;
+    return state(core).load.load(std::memory_order_relaxed) == idle &&
+           state(core).load.compare_exchange_strong(idle, Load::kClaimed,
+                                                    std::memory_order_relaxed);
+  }
+
+  // A core that found no idle one says that it waits, then looks once more; a core that becomes
+  // idle says so, then takes the flag of each that waits and wakes it. All writes of the flag are
+  // read-modify-writes that acquire and release, so they form one order: either the idle core comes
+  // later and sees the flag, or the second look sees that it is idle.
+  void await_idle(CoreId self) { state(self).awaiting.exchange(true, std::memory_order_acq_rel); }
+  void stop_awaiting(CoreId self) {
+    if (awaits_idle(self)) state(self).awaiting.exchange(false, std::memory_order_acq_rel);
+  }
+  bool take_awaiting(CoreId core) {
+    return state(core).awaiting.exchange(false, std::memory_order_acq_rel);
+  }
+  // Relaxed: a guess; but after begin_sleep() a core that waits sees whether it was taken before
+  // the must_wake() that came too early to find it asleep.
+  bool awaits_idle(CoreId core) const {
+    return states_[core.value].awaiting.load(std::memory_order_relaxed);
   }
 
   std::uint16_t workers() const { return workers_; }
 
  private:
+  enum class Load : std::uint8_t { kBusy, kIdle, kClaimed };
   struct alignas(kCacheLineBytes) State {
     std::atomic<bool> sleeping{false};
-    std::atomic<bool> idle{false};
+    std::atomic<bool> awaiting{false};
+    std::atomic<Load> load{Load::kBusy};
     std::atomic<std::uint32_t> connections{0};
     std::uint16_t next_producer = 0;  // consumer only
   };

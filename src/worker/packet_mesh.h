@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -40,18 +39,6 @@ class PacketMesh {
     return ring(from, to).try_push(std::move(message));
   }
 
-  // A worker has nothing to do, or has again; and whoever claims it, alone, may give it a request.
-  // The claim's acquire pairs with the release here, so that what came before is over; the request
-  // itself is seen through its ring.
-  void set_idle(CoreId self, bool idle) {
-    std::atomic<bool>& flag = consumers_[self.value].idle;
-    if (flag.load(std::memory_order_relaxed) != idle) flag.store(idle, std::memory_order_release);
-  }
-  bool claim_idle(CoreId core) {
-    std::atomic<bool>& flag = consumers_[core.value].idle;
-    return flag.load(std::memory_order_relaxed) && flag.exchange(false, std::memory_order_acquire);
-  }
-
   // At most one message, from each producer's ring in turn; monostate when all are empty.
   PacketMessage try_pop(CoreId self) {
     std::uint16_t& next = consumers_[self.value].next_producer;
@@ -72,7 +59,6 @@ class PacketMesh {
 
  private:
   struct alignas(kCacheLineBytes) Consumer {
-    std::atomic<bool> idle{false};
     std::uint16_t next_producer = 0;  // its own
   };
 

@@ -51,11 +51,14 @@ Worker::~Worker() {
 }
 
 RxPlan Worker::rx_plan() const {
-  const bool busy = !run_queue_.empty() || !dirty_.empty() || !large_queue_.empty() ||
+  const bool busy = run_queue_.size() != waiting_ || !dirty_.empty() || !large_queue_.empty() ||
                     !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
                     report_.maintained != 0 || (datagrams_ && datagrams_->busy());
   RxPlan plan;
   plan.streams_max = config_.burst_requests;
+  // What waits for a worker is read only so far ahead: each holds a buffer.
+  plan.streams_max -= static_cast<std::uint32_t>(
+      std::min<std::size_t>(dispatches() ? run_queue_.size() : 0, plan.streams_max));
   plan.block = busy ? Nanos(0) : Nanos(-1);
   if (!busy && checks_idle() && !all_.empty()) plan.block = kIdleCheckEvery;
   if (!busy && !starved_.empty()) plan.block = kStarvedWait;
@@ -103,6 +106,10 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
     maintain_due_ = 0;
     report_.maintained = core_.maintain(now, kMaintainRecords);
   }
+  const bool served = report_.requests != 0 || report_.quantum_bytes != 0;
+  // What was served is still to be sent.
+  const bool large = !large_queue_.empty() || (datagrams_ && datagrams_->large_waiting() != 0);
+  if (!served && run_queue_.empty() && !large) note_idle();
   tx_ = nullptr;
   stats_.add(Counter::kSteps);
   return report_;
@@ -112,6 +119,7 @@ void Worker::adopt_plan() {
   const CorePlan* current = plans_.current();
   if (current == plan_) return;
   plan_ = current;
+  waiting_ = 0;
   plans_.adopted(config_.self, plan_->version);
   if (datagrams_) datagrams_->adopt(*plan_);
   give_away_left_ = policy_.serves_small(config_.self, *plan_) ? 0 : all_.size();
@@ -127,6 +135,7 @@ void Worker::take_hand_offs() {
     Mesh::Message message = mesh_.try_pop(config_.self);
     if (message == nullptr) return;
     ++report_.hand_offs_in;
+    mesh_.note_arrival(config_.self);
     own(std::move(message));
   }
 }
@@ -284,9 +293,13 @@ void Worker::note_served(const Connection& connection, std::uint64_t value_bytes
 }
 
 bool Worker::prepare_sleep() {
+  note_idle();
+  if (waker_.any()) return false;
   mesh_.begin_sleep(config_.self);
+  const bool dispatch_waits = waiting_ != 0 || (datagrams_ && datagrams_->awaits_worker());
+  const bool worker_idle = dispatch_waits && !mesh_.awaits_idle(config_.self);
   const bool handed = !mesh_.empty(config_.self) || (datagrams_ && datagrams_->handed());
-  if (handed) {
+  if (worker_idle || handed) {
     mesh_.end_sleep(config_.self);
     return false;
   }

@@ -60,7 +60,8 @@ class Worker {
   Waker::Cores take_wakes() { return waker_.take(); }
   bool has_wakes() const { return waker_.any(); }
 
-  // Around a receive() that blocks: false when work arrived meanwhile and it must not.
+  // Around a receive() that blocks: false when it must not, since work arrived meanwhile or others
+  // are to be woken; a step follows.
   bool prepare_sleep();
   void awake();
 
@@ -117,6 +118,13 @@ class Worker {
   void put_back(const Pending& pending);
   void put_back_starving(const Pending& pending);
   void offer_to_idle();
+
+  // worker_handoff.cc.
+  bool dispatches() const;
+  bool runs_guests() const;
+  void dispatch_ready();
+  void note_idle();
+  bool idle_awaited() const;
 
   // Commands; commands_*.cc.
   void execute(Pending& pending);
@@ -179,6 +187,7 @@ class Worker {
   std::uint32_t rx_backlog_ = 0;
   std::uint32_t bursts_since_quantum_ = 0;
   std::uint32_t maintain_due_ = 0;
+  std::size_t waiting_ = 0;         // of run_queue_: until a worker is idle (see dispatch_ready())
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
   std::size_t idle_left_ = 0;       // connections to look at since the last tick of idle_checked_
   Nanos idle_checked_{0};

@@ -34,8 +34,9 @@ std::optional<StoreMode> store_mode(TextOp op) {
 }  // namespace
 
 void Worker::run_burst() {
+  if (dispatches()) return dispatch_ready();
   offer_to_idle();
-  mesh_.set_idle(config_.self, run_queue_.empty() && large_queue_.empty());
+  if (!run_queue_.empty() || !large_queue_.empty()) mesh_.note_busy(config_.self);
   if (run_queue_.empty()) return;
   burst_start_ = clock_.now();
   pending_.clear();

@@ -30,7 +30,8 @@ void Worker::own(std::unique_ptr<Connection> owned) {
     if (connection.moving) return;
   }
   if (!connection.output().empty()) dirty_.push_back(connection);
-  if (connection.has_input() || connection.peer_done) run_queue_.push_back(connection);
+  const bool has_commands = connection.ready_at != Nanos(0);
+  if (has_commands || connection.peer_done) run_queue_.push_back(connection);
 }
 
 void Worker::leave_queues(Connection& connection) {
@@ -186,15 +187,17 @@ void Worker::close_if_idle(Connection& connection) {
 void Worker::offer_to_idle() {
   if (run_queue_.size() < 2 || plan_->core_count() < 2) return;
   std::uint32_t offer = policy_.offer_to_idle(load_facts(), *plan_);
-  if (offer == 0) return;
+  const auto movable = [](const Connection& connection) {
+    return connection.phase() == Connection::Phase::kCommand && !connection.large_pending();
+  };
+  if (offer == 0 || !movable(run_queue_.back())) return;
   for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
     const CoreId core{i};
     if (core == config_.self || !policy_.serves_small(core, *plan_)) continue;
     if (mesh_.sleeps(core) && offer < kOfferWorthWaking) continue;
     if (!mesh_.claim_idle(core)) continue;
-    while (offer-- > 0 && run_queue_.size() > 1) {
+    while (offer-- > 0 && run_queue_.size() > 1 && movable(run_queue_.back())) {
       Connection& connection = run_queue_.back();
-      if (connection.phase() != Connection::Phase::kCommand || connection.large_pending()) return;
       connection.home = core;
       stats_.add(Counter::kOffered);
       hand_off(connection, core);
@@ -209,22 +212,23 @@ void Worker::settle(Connection& connection, bool exhausted) {
   connection.compact_input();
   const bool drained = connection.output().empty();
   if (drained) connection.output().clear(buffers_);  // room that no reply was put into
+  if (exhausted) connection.ready_at = Nanos(0);
   if (connection.peer_done && exhausted) connection.begin_closing();
   if (connection.phase() == Connection::Phase::kClosing) {
     if (drained) close(connection);
     return;
   }
+  // A guest stays while it has input, unless others wait for an idle core.
+  if (runs_guests() && !connection.cut) connection.errand = !exhausted && !idle_awaited();
   const bool away = !belongs_here(connection) && !connection.errand &&
                     connection.phase() == Connection::Phase::kCommand;
   if (away && drained) {
     go_home(connection);
     if (connection.moving) return;
   }
-  if (exhausted) {
-    connection.ready_at = Nanos(0);
-  } else if (std::exchange(connection.starving, false)) {
+  if (!exhausted && std::exchange(connection.starving, false)) {
     starve(connection);
-  } else if (connection.runnable() && !away) {  // away: note_sent() sends it home
+  } else if (!exhausted && connection.runnable() && !away) {  // away: note_sent() sends it home
     run_queue_.push_back(connection);
   }
   queue_large(connection);

@@ -12,7 +12,8 @@ import pytest
 
 import harness
 
-POLICIES = ["elastic", "size-aware", "key-hash"] if harness.IS_MINOS else ["memcached"]
+POLICIES = (["elastic", "size-aware", "key-hash", "software-handoff", "work-stealing"]
+            if harness.IS_MINOS else ["memcached"])
 WORKERS = [2] if harness.sanitized() else [1, 2, 4]  # sanitizers are slow
 
 

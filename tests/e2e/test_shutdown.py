@@ -70,7 +70,7 @@ def keep_busy(address, stop, seed):
 
 
 @pytest.mark.skipif(not harness.IS_MINOS, reason="memcached moves no connections")
-@pytest.mark.parametrize("policy", ["size-aware", "elastic"])
+@pytest.mark.parametrize("policy", ["size-aware", "elastic", "software-handoff", "work-stealing"])
 def test_ends_well_in_the_middle_of_hand_offs(policy):
     rng = random.Random(1)
     hand_offs = 0

@@ -1,5 +1,5 @@
 // Every transcript through workers in virtual time: each policy, 1, 2 and 4 workers, requests
-// whole, byte by byte, in random pieces, and for two of these also in two at every byte.
+// whole, byte by byte, in random pieces, and for three of these also in two at every byte.
 
 #include <gtest/gtest.h>
 
@@ -145,6 +145,9 @@ TEST(WorkerTranscriptSplit, OneElasticWorker) {
 TEST(WorkerTranscriptSplit, TwoSizeAwareWorkers) {
   split_at_every_byte(PolicyKind::kSizeAware, 2);
 }
+TEST(WorkerTranscriptSplit, DispatcherAndWorker) {
+  split_at_every_byte(PolicyKind::kSoftwareHandoff, 2);
+}
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name(name_of(std::get<0>(info.param)));
@@ -155,7 +158,8 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
 INSTANTIATE_TEST_SUITE_P(
     Policies, WorkerTranscript,
     testing::Combine(testing::Values(PolicyKind::kElastic, PolicyKind::kSizeAware,
-                                     PolicyKind::kKeyHash),
+                                     PolicyKind::kKeyHash, PolicyKind::kSoftwareHandoff,
+                                     PolicyKind::kWorkStealing),
                      testing::Values(std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{4})),
     case_name);
 

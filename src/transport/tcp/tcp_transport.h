@@ -22,7 +22,9 @@ class TcpTransport {
   explicit TcpTransport(Poller& poller) : poller_(poller) {}
 
   // Is there something to receive that no event will tell of again?
-  bool has_ready() const { return !ready_.empty() || !broken_.empty(); }
+  bool has_ready(const RxPlan& plan) const {
+    return (!ready_.empty() && plan.streams_max != 0) || !broken_.empty();
+  }
 
   // Reads what the plan says, after `events` of the poller.
   void receive(const RxPlan& plan, std::span<const epoll_event> events, Rx& rx);

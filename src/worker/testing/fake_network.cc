@@ -9,8 +9,8 @@
 
 namespace minos {
 
-bool FakeNetwork::has_work() const {
-  if (!ready_.empty()) return true;
+bool FakeNetwork::has_work(const RxPlan& plan) const {
+  if (!ready_.empty() && plan.streams_max != 0) return true;
   for (const auto& peer : peers_) {
     if (peer->owner != this || peer->closed_by_server) continue;
     const Stream::Route& route = peer->stream->route();

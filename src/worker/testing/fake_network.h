@@ -33,8 +33,8 @@ class FakeNetwork {
 
   void receive(const RxPlan& plan, Rx& rx);
   void send(Tx& tx);
-  // Is there something that receive() would report?
-  bool has_work() const;
+  // Would receive() report something, or find out that there is something to report?
+  bool has_work(const RxPlan& plan) const;
 
  private:
   Peer& peer_of(const Stream& stream) const {

@@ -15,6 +15,7 @@ ControllerOptions controller_options(const FakeServer::Options& options) {
   out.policy = options.policy;
   out.cores = options.workers;
   out.threshold_min_bytes = options.rx_queues == 0 ? kInlineValueBytesMax : kReplyFragmentBytes;
+  out.dispatchers = options.dispatchers;
   return out;
 }
 
@@ -50,7 +51,8 @@ FakeServer::FakeServer(const Options& options)
       planner_(controller_options(options), plans_, options.workers),
       rx_(options.workers),
       tx_(options.workers),
-      asleep_(options.workers) {
+      asleep_(options.workers),
+      woken_(options.workers) {
   StoreOptions store;
   store.memory_bytes = options.memory_bytes;
   store.item_bytes_max = options.item_bytes_max;
@@ -99,13 +101,17 @@ StepReport FakeServer::step(CoreId core) {
   const std::size_t i = core.value;
   workers_[i]->awake();
   asleep_[i] = false;
+  woken_[i] = false;
   receive(i, workers_[i]->rx_plan());
   rx_[i].arrived = clock_.time;
   const Now now{clock_.time, unix_now()};
   const StepReport report = workers_[i]->step(now, rx_[i], tx_[i]);
   networks_[i]->send(tx_[i]);
   if (plane_) ports_[i]->flush();
-  workers_[i]->take_wakes();
+  const auto wakes = workers_[i]->take_wakes();
+  for (std::size_t to = 0; to < woken_.size(); ++to) {
+    if ((wakes[to / 64] >> (to % 64) & 1) != 0) woken_[to] = true;
+  }
   for (const std::uint64_t value :
        {std::uint64_t{core.value}, std::uint64_t{report.requests}, report.quantum_bytes,
         std::uint64_t{report.hand_offs_in}, std::uint64_t{report.connections_run}}) {
@@ -126,7 +132,7 @@ void FakeServer::receive(std::size_t worker, const RxPlan& plan) {
 
 bool FakeServer::has_packets(const RxPlan& plan) const {
   const auto waits = [&](const RxQueueQuota& wanted) { return plane_->has_packets(wanted.queue); };
-  return std::ranges::any_of(plan.queues, waits) || std::ranges::any_of(plan.steal_queues, waits);
+  return std::ranges::any_of(plan.queues, waits);
 }
 
 UnixSeconds FakeServer::unix_now() const {
@@ -146,14 +152,12 @@ bool FakeServer::run() {
     for (std::uint16_t i = 0; i < options_.workers; ++i) {
       const CoreId core{i};
       const RxPlan plan = workers_[i]->rx_plan();
-      const bool due = plan.block == Nanos(0) || networks_[i]->has_work() || !mesh_.empty(core) ||
-                       has_packets(plan) || (datagrams_ && !datagrams_->mesh.empty(core));
+      const bool due =
+          plan.block == Nanos(0) || networks_[i]->has_work(plan) || woken_[i] || has_packets(plan);
       // A worker that only looks for idle connections is at rest.
       if (plan.block > Nanos(0) && plan.block < kIdleCheckEvery) wait = plan.block;
-      if (!due) {
-        if (!asleep_[i]) asleep_[i] = workers_[i]->prepare_sleep();
-        continue;
-      }
+      if (!due && !asleep_[i]) asleep_[i] = workers_[i]->prepare_sleep();
+      if (!due && asleep_[i]) continue;
       busy = true;
       step(core);
     }

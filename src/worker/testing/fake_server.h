@@ -18,7 +18,8 @@ class FakeServer {
   struct Options {
     PolicyKind policy = PolicyKind::kElastic;
     std::uint16_t workers = 1;
-    std::uint16_t rx_queues = 0;  // of datagrams; 0: it serves none
+    std::uint16_t rx_queues = 0;    // of datagrams; 0: it serves none
+    std::uint16_t dispatchers = 1;  // of software-handoff
     std::uint64_t memory_bytes = 32 * kMiB;
     std::uint64_t item_bytes_max = kItemBytesDefault;
     std::uint64_t quantum_bytes = 64 * kKiB;
@@ -86,6 +87,7 @@ class FakeServer {
   std::vector<Rx> rx_;
   std::vector<Tx> tx_;
   std::vector<bool> asleep_;
+  std::vector<bool> woken_;
   std::uint64_t digest_ = 0;
 };
 
