@@ -75,6 +75,7 @@ void block_signals() {
 
 std::string names_of(const ServerSockets& sockets) {
   std::vector<std::string> names;
+  names.reserve(sockets.listeners.size() + sockets.udp.size());
   for (const Fd& listener : sockets.listeners) names.push_back(local_name(listener.get()));
   for (const auto& queues : sockets.udp) names.push_back(queues->name());
   return fmt::format("{}", fmt::join(names, ", "));

@@ -35,6 +35,7 @@ struct Received {
 
   std::vector<std::string> texts() const {
     std::vector<std::string> out;
+    out.reserve(packets.size());
     for (const RxPacket& packet : packets) out.emplace_back(packet.bytes);
     return out;
   }
