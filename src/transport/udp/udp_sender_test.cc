@@ -105,7 +105,9 @@ TEST_F(UdpPortTest, OnlyNeighboursOfOneSizeAndPeerAreATrain) {
   const auto send = [&](const Peer& peer, std::size_t bytes) {
     ASSERT_TRUE(port_.gather(peer, std::string(bytes, 'x'), {}));
   };
-  for (const std::size_t bytes : {10, 10, 5, 5, 20, 20, 20}) send(to, bytes);
+  for (const std::size_t bytes : std::array<std::size_t, 7>{10, 10, 5, 5, 20, 20, 20}) {
+    send(to, bytes);
+  }
   send(hello.packets[0].peer, 20);
   send(to, 20);
   port_.flush();
