@@ -19,6 +19,8 @@ test_packages=(
   clang-19 libclang-rt-19-dev clang-tidy-19 clang-format-19
   python3 python3-pytest python3-pymemcache python3-pylibmc
   libmemcached-tools memcached redis-server redis-tools
+  # The DPDK data plane: the server is built without where it is missing.
+  libdpdk-dev
 )
 
 packages=()

@@ -1,0 +1,47 @@
+#include "transport/dpdk/dpdk_device.h"
+
+#include <utility>
+
+#include "base/limits.h"
+#include "transport/dpdk/dpdk_port.h"
+#include "transport/dpdk/tx_queue.h"
+
+namespace minos {
+
+std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
+    const Options& options, std::unique_ptr<QueueSteering> steering) {
+  if (options.queues == 0 || options.queues > kWorkersMax) {
+    return std::unexpected("a DPDK plane has 1 to " + std::to_string(kWorkersMax) + " queues");
+  }
+  if (options.base_port == 0 || options.base_port + options.queues - 1 > 65535) {
+    return std::unexpected("UDP ports from " + std::to_string(options.base_port) +
+                           " on do not suffice for " + std::to_string(options.queues) + " queues");
+  }
+  if (options.mac && ((*options.mac)[0] & 1) != 0) {
+    return std::unexpected("the MAC address of a DPDK plane must not be a group address");
+  }
+  if (steering == nullptr) {
+    const auto driver = EthPort::driver_of(options.name);
+    if (!driver) return std::unexpected(driver.error());
+    steering = make_steering(*driver);
+  }
+  std::unique_ptr<DpdkDevice> device(new DpdkDevice(options));
+  auto eth = EthPort::open({.name = options.name,
+                            .queues = options.queues,
+                            .rx_buffers_used = DpdkPort::kRxHeldMax + options.kept_packets_max,
+                            .tx_buffers_used = TxQueue::kBuffersUsed},
+                           *steering);
+  if (!eth) return std::unexpected(eth.error());
+  device->eth_ = std::move(*eth);
+  if (options.mac) device->eth_->set_mac(*options.mac);
+  device->self_ = {.mac = device->eth_->mac(),
+                   .address = options.address,
+                   .base_port = options.base_port,
+                   .ports = options.queues};
+  const auto steered = steering->install(device->eth_->id(), options.base_port, options.queues);
+  if (!steered) device->unsteered_ = steered.error();
+  device->steering_ = std::move(steering);
+  return device;
+}
+
+}  // namespace minos

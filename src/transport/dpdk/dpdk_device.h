@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "transport/dpdk/counter.h"
+#include "transport/dpdk/eth_port.h"
+#include "transport/dpdk/frame.h"
+#include "transport/dpdk/steering.h"
+
+namespace minos {
+
+// Who may receive from an RX queue: any worker, but one at a time.
+class alignas(kCacheLineBytes) RxQueueLock {
+ public:
+  bool try_lock() {
+    // The load keeps the line shared while another holds it. Acquire pairs with the release in
+    // unlock(): what the last holder left in the device's ring is seen.
+    return !taken_.load(std::memory_order_relaxed) &&
+           !taken_.exchange(true, std::memory_order_acquire);
+  }
+  void unlock() { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_{false};
+};
+static_assert(sizeof(RxQueueLock) == kCacheLineBytes);
+
+// What one worker's port did; any thread reads.
+struct DpdkCounters {
+  Counter received;                          // datagrams for us
+  std::array<Counter, kFrameDrops> dropped;  // by FrameDrop
+  Counter answered;                          // ARP and ICMP echo
+  Counter no_room;                           // small replies that found none
+  Counter unsendable;                        // to a peer that is no IPv4 address
+  Counter not_kept;                          // packets that keep() had to refuse
+};
+
+// One Ethernet device of DPDK as a data plane: RX queue q is UDP port base_port + q of one IPv4
+// address. Outlives its ports and whatever they kept.
+class DpdkDevice {
+ public:
+  struct Options {
+    std::string name{};  // of the device, as DPDK calls it; empty: the only one
+    Ipv4Address address{};
+    std::optional<MacAddress> mac{};  // instead of the device's own
+    std::uint16_t base_port = 0;      // base_port + queues - 1 is at most 65535
+    std::uint16_t queues = 1;         // as many as workers
+    // Packets that a worker keeps (fragments of values that are not complete) at most.
+    std::uint32_t kept_packets_max = 1024;
+  };
+
+  // After Eal::start(). `steering`: null for the best one. Errors: sentences.
+  static std::expected<std::unique_ptr<DpdkDevice>, std::string> create(
+      const Options& options, std::unique_ptr<QueueSteering> steering = nullptr);
+
+  const FrameSelf& self() const { return self_; }
+  EthPort& eth() { return *eth_; }
+  // Why datagrams may come to any RX queue; empty when they come to that of their port.
+  const std::string& unsteered() const { return unsteered_; }
+
+  RxQueueLock& rx_lock(QueueId queue) { return rx_locks_[queue.value]; }
+  // Packets that the worker of this TX queue has kept and that are not released yet. Relaxed: a
+  // number by itself; the pool of buffers orders their reuse.
+  std::atomic<std::uint32_t>& kept(std::uint16_t tx_queue) { return kept_[tx_queue].packets; }
+  std::uint32_t kept_packets_max() const { return options_.kept_packets_max; }
+  DpdkCounters& counters(std::uint16_t tx_queue) { return counters_[tx_queue].of_port; }
+
+ private:
+  struct alignas(kCacheLineBytes) Kept {
+    std::atomic<std::uint32_t> packets{0};
+  };
+  struct alignas(kCacheLineBytes) PortCounters {
+    DpdkCounters of_port;
+  };
+
+  explicit DpdkDevice(const Options& options)
+      : options_(options),
+        rx_locks_(options.queues),
+        kept_(options.queues),
+        counters_(options.queues) {}
+
+  const Options options_;
+  FrameSelf self_;
+  std::unique_ptr<QueueSteering> steering_;
+  std::string unsteered_;
+  std::vector<RxQueueLock> rx_locks_;
+  std::vector<Kept> kept_;
+  std::vector<PortCounters> counters_;
+  std::unique_ptr<EthPort> eth_;
+};
+
+}  // namespace minos

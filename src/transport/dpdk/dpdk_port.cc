@@ -1,0 +1,175 @@
+#include "transport/dpdk/dpdk_port.h"
+
+#include <rte_config.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace minos {
+namespace {
+
+// What a kept frame's buffer carries: where to say that it is released.
+using KeptCount = std::atomic<std::uint32_t>;
+
+void release_kept(void* buffer) {
+  auto* frame = static_cast<rte_mbuf*>(buffer);
+  KeptCount* kept = nullptr;
+  std::memcpy(&kept, buffer_private(frame), sizeof kept);
+  rte_pktmbuf_free(frame);
+  // After the buffer is back, so that the bound holds at any time.
+  kept->fetch_sub(1, std::memory_order_relaxed);
+}
+
+// NONE is the device's word for a datagram that never left this machine.
+VerifiedChecksums verified_by_device(std::uint64_t flags) {
+  const std::uint64_t ipv4 = flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  const std::uint64_t udp = flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  return {.ipv4 = ipv4 == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+          .udp = udp == RTE_MBUF_F_RX_L4_CKSUM_GOOD || udp == RTE_MBUF_F_RX_L4_CKSUM_NONE};
+}
+
+}  // namespace
+
+DpdkPort::DpdkPort(DpdkDevice& device, std::uint16_t tx_queue, std::uint8_t plane)
+    : device_(device),
+      eth_id_(device.eth().id()),
+      plane_(plane),
+      self_(device.self()),
+      writer_(self_.mac, self_.address),
+      counters_(device.counters(tx_queue)),
+      kept_(device.kept(tx_queue)),
+      tx_(device.eth(), tx_queue) {}
+
+DpdkPort::~DpdkPort() {
+  free_received();
+}
+
+void DpdkPort::free_received() {
+  rte_pktmbuf_free_bulk(received_.data(), static_cast<unsigned>(received_count_));
+  received_count_ = 0;
+}
+
+void DpdkPort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket>& packets,
+                       std::uint32_t& full) {
+  free_received();
+  for (const RxQueueQuota& quota : queues) {
+    CHECK(quota.queue.value < self_.ports);
+    if (quota.packets_max == 0) continue;
+    const std::size_t wanted = std::min<std::size_t>(
+        std::max(quota.packets_max, device_.eth().rx_burst_min()), kRxHeldMax - received_count_);
+    RxQueueLock& lock = device_.rx_lock(quota.queue);
+    if (wanted == 0 || !lock.try_lock()) continue;
+    rte_mbuf** to = received_.data() + received_count_;
+    const std::size_t n =
+        rte_eth_rx_burst(eth_id_, quota.queue.value, to, static_cast<std::uint16_t>(wanted));
+    lock.unlock();
+    received_count_ += n;
+    if (n == wanted) ++full;
+    take({to, n}, packets);
+  }
+}
+
+void DpdkPort::take(std::span<rte_mbuf*> frames, std::vector<RxPacket>& packets) {
+  for (rte_mbuf* frame : frames) rte_prefetch0(rte_pktmbuf_mtod(frame, const char*));
+  std::size_t datagrams = 0;
+  for (rte_mbuf* frame : frames) {
+    const std::string_view bytes(rte_pktmbuf_mtod(frame, const char*), frame->data_len);
+    // More than one segment is more than an MTU.
+    auto parsed = frame->nb_segs == 1
+                      ? parse_frame(bytes, self_, verified_by_device(frame->ol_flags))
+                      : std::unexpected(FrameDrop::kBadLength);
+    if (!parsed) {
+      answer_or_drop(bytes, parsed.error());
+      continue;
+    }
+    ++datagrams;
+    parsed->peer.plane = plane_;
+    packets.push_back({parsed->peer, parsed->payload, frame});
+  }
+  if (datagrams > 0) counters_.received.add(datagrams);
+}
+
+// The answer is a copy: a device may insist that all that a TX queue sends is from one pool.
+void DpdkPort::answer_or_drop(std::string_view frame, FrameDrop why) {
+  if (frame.size() <= kFrameBytesMax) {
+    if (char* answer = tx_.room(TxQueue::Kind::kLarge)) {
+      std::memcpy(answer, frame.data(), frame.size());
+      if (const std::size_t bytes = answer_frame(answer, frame.size(), self_); bytes != 0) {
+        tx_.commit(bytes);
+        counters_.answered.add(1);
+        return;
+      }
+    }
+  }
+  counters_.dropped[static_cast<std::size_t>(why)].add(1);
+}
+
+void DpdkPort::write_front(char* frame, const Peer& peer, std::size_t payload_bytes) {
+  const auto port = static_cast<std::uint16_t>(self_.base_port + peer.queue.value);
+  writer_.write(frame, peer, port, payload_bytes);
+  tx_.commit(kFrameFrontBytes + payload_bytes);
+}
+
+char* DpdkPort::room(const Peer& peer) {
+  if (!is_ipv4(peer)) [[unlikely]] {
+    counters_.unsendable.add(1);
+    return nullptr;
+  }
+  room_ = tx_.room(TxQueue::Kind::kSmall);
+  if (room_ == nullptr) [[unlikely]] {
+    counters_.no_room.add(1);
+    return nullptr;
+  }
+  room_peer_ = peer;
+  return room_ + kFrameFrontBytes;
+}
+
+void DpdkPort::commit(std::size_t bytes) {
+  CHECK(room_ != nullptr && bytes <= kDatagramBytesMax);
+  write_front(room_, room_peer_, bytes);
+  room_ = nullptr;
+}
+
+bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) {
+  if (!is_ipv4(peer)) [[unlikely]] {
+    // True: later it would not go either.
+    counters_.unsendable.add(1);
+    return true;
+  }
+  char* frame = tx_.room(TxQueue::Kind::kLarge);
+  if (frame == nullptr) return false;
+  std::size_t bytes = front.size();
+  for (const iovec& part : parts) bytes += part.iov_len;
+  CHECK(bytes <= kDatagramBytesMax && parts.size() <= kDatagramPartsMax);
+  char* at = frame + kFrameFrontBytes;
+  std::memcpy(at, front.data(), front.size());
+  at += front.size();
+  for (const iovec& part : parts) {
+    std::memcpy(at, part.iov_base, part.iov_len);
+    at += part.iov_len;
+  }
+  write_front(frame, peer, bytes);
+  return true;
+}
+
+KeptPacket DpdkPort::keep(const RxPacket& packet) {
+  if (kept_.load(std::memory_order_relaxed) >= device_.kept_packets_max()) {
+    counters_.not_kept.add(1);
+    return {};
+  }
+  kept_.fetch_add(1, std::memory_order_relaxed);
+  auto* frame = static_cast<rte_mbuf*>(packet.buffer);
+  KeptCount* kept = &kept_;
+  std::memcpy(buffer_private(frame), &kept, sizeof kept);
+  // One reference more: the next receive() drops the first, release_kept() the other, on whatever
+  // thread, in whatever order.
+  rte_mbuf_refcnt_update(frame, 1);
+  return {packet.peer, packet.bytes, frame, release_kept};
+}
+
+}  // namespace minos

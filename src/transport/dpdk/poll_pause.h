@@ -1,0 +1,31 @@
+#pragma once
+
+#include <sched.h>
+
+#include <cstdint>
+
+namespace minos {
+
+// What a thread that polls does after a round without work. A plane that is polled has no wake-up
+// that one could sleep for; but where there are more threads than CPUs, the one that has work may
+// be waiting for the CPU that this one spins on. Used by one thread.
+class PollPause {
+ public:
+  // Rounds without work after which a thread lets others run, if any want to: a few microseconds.
+  static constexpr std::uint32_t kRoundsBeforeYield = 16;
+
+  void worked() { rounds_ = 0; }
+  // Returns at once where no other thread wants this CPU.
+  void idle() {
+    if (rounds_ < kRoundsBeforeYield) {
+      ++rounds_;
+    } else {
+      ::sched_yield();
+    }
+  }
+
+ private:
+  std::uint32_t rounds_ = 0;
+};
+
+}  // namespace minos

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "transport/dpdk/counter.h"
+#include "transport/dpdk/eth_port.h"
+
+namespace minos {
+
+// One TX queue of a device and the frames that wait for it. Used by one thread.
+class TxQueue {
+ public:
+  // Frames that may wait for the device; the last kReserved of them are for room(kSmall).
+  static constexpr std::uint32_t kPendingMax = 512;
+  static constexpr std::uint32_t kReserved = 256;
+  static constexpr std::uint32_t kSpareMax = kEthBurst;
+  static constexpr std::uint32_t kBuffersUsed = kPendingMax + kSpareMax;
+  // So many flushes in a row without any frame taken mean that nobody is there: what waits is of
+  // no use to who comes next. A tenth of a second at least.
+  static constexpr std::uint32_t kStuckFlushesMax = 100'000;
+
+  enum class Kind : std::uint8_t { kSmall, kLarge };
+
+  // `port` was opened with tx_buffers_used of at least kBuffersUsed.
+  TxQueue(EthPort& port, std::uint16_t queue);
+  ~TxQueue();
+  TxQueue(const TxQueue&) = delete;
+  TxQueue& operator=(const TxQueue&) = delete;
+
+  // Where to write a frame of up to kFrameBytesMax; null: none now. The same again until commit().
+  char* room(Kind kind);
+  void commit(std::size_t frame_bytes);
+  // Hands what waits to the device, as far as it takes it.
+  void flush();
+
+  const Counter& sent() const { return sent_; }
+  const Counter& given_up() const { return given_up_; }
+
+ private:
+  bool refill();
+  void give_up();
+
+  const std::uint16_t device_;
+  const std::uint16_t queue_;
+  rte_mempool* const pool_;
+  std::array<rte_mbuf*, kSpareMax> spare_{};
+  std::size_t spare_count_ = 0;
+  std::array<rte_mbuf*, kPendingMax> pending_{};
+  std::size_t pending_count_ = 0;
+  std::uint32_t stuck_flushes_ = 0;
+  Counter sent_;
+  Counter given_up_;
+};
+
+}  // namespace minos
