@@ -142,14 +142,15 @@ void DpdkChannel::take(rte_mbuf* frame, std::vector<std::string_view>& datagrams
   const std::string_view bytes(rte_pktmbuf_mtod(frame, const char*), frame->data_len);
   const auto parsed = parse_frame(bytes, self_, {});
   const auto queue =
-      parsed ? static_cast<std::uint16_t>(parsed->peer.port - options_.base_port) : options_.queues;
-  if (!parsed || parsed->peer.address != server_.address || queue >= options_.queues) {
+      parsed ? static_cast<std::uint16_t>(parsed->port - options_.base_port) : options_.queues;
+  if (!parsed || queue >= options_.queues ||
+      std::memcmp(parsed->address, options_.server_address.data(), sizeof(Ipv4Address)) != 0) {
     ++strangers_;
     last_stranger_ = bytes;
     return;
   }
   datagrams.push_back(parsed->payload);
-  origins_.push_back({QueueId{queue}, parsed->peer.queue.value});
+  origins_.push_back({QueueId{queue}, parsed->queue.value});
 }
 
 void DpdkChannel::free_received() {

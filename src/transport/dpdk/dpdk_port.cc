@@ -80,16 +80,19 @@ void DpdkPort::take(std::span<rte_mbuf*> frames, std::vector<RxPacket>& packets)
   for (rte_mbuf* frame : frames) {
     const std::string_view bytes(rte_pktmbuf_mtod(frame, const char*), frame->data_len);
     // More than one segment is more than an MTU.
-    auto parsed = frame->nb_segs == 1
-                      ? parse_frame(bytes, self_, verified_by_device(frame->ol_flags))
-                      : std::unexpected(FrameDrop::kBadLength);
+    const auto parsed = frame->nb_segs == 1
+                            ? parse_frame(bytes, self_, verified_by_device(frame->ol_flags))
+                            : std::unexpected(FrameDrop::kBadLength);
     if (!parsed) {
       answer_or_drop(bytes, parsed.error());
       continue;
     }
     ++datagrams;
-    parsed->peer.plane = plane_;
-    packets.push_back({parsed->peer, parsed->payload, frame});
+    RxPacket& packet = packets.emplace_back();
+    parsed->set(packet.peer);
+    packet.peer.plane = plane_;
+    packet.bytes = parsed->payload;
+    packet.buffer = frame;
   }
   if (datagrams > 0) counters_.received.add(datagrams);
 }

@@ -74,9 +74,19 @@ std::uint64_t sum_of(std::string_view bytes, std::uint64_t sum = 0) {
     std::memcpy(&word, at, sizeof word);
     sum += word;
   }
-  std::uint32_t last = 0;
-  std::memcpy(&last, at, left);
-  return sum + last;
+  // A length that is not known would be a call of memcpy.
+  if (left >= 2) {
+    std::uint16_t word;
+    std::memcpy(&word, at, sizeof word);
+    sum += word;
+    at += 2;
+  }
+  if (left % 2 != 0) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, at, 1);
+    sum += word;
+  }
+  return sum;
 }
 
 // What is left when the sum of a right header, its checksum included, is folded: 0xffff.
@@ -245,15 +255,11 @@ std::expected<UdpView, FrameDrop> parse_frame(std::string_view frame, const Fram
     return std::unexpected(FrameDrop::kBadChecksum);
   }
 
-  UdpView view;
-  Ipv4Address source;
-  std::memcpy(source.data(), at + kIpSource, source.size());
-  view.peer.address = mapped(source);
-  view.peer.port = source_port;
-  view.peer.queue = QueueId{queue};
-  std::memcpy(view.peer.link.data(), at + kEtherSource, view.peer.link.size());
-  view.payload = {udp + kUdpBytes, udp_bytes - kUdpBytes};
-  return view;
+  return UdpView{.link = at + kEtherSource,
+                 .address = at + kIpSource,
+                 .port = source_port,
+                 .queue = QueueId{queue},
+                 .payload = {udp + kUdpBytes, udp_bytes - kUdpBytes}};
 }
 
 std::size_t answer_frame(char* frame, std::size_t bytes, const FrameSelf& self) {
@@ -279,16 +285,10 @@ MacAddress local_mac(const Ipv4Address& address) {
 }
 
 std::array<std::uint8_t, 16> mapped(const Ipv4Address& address) {
-  std::array<std::uint8_t, 16> all{};
-  all[10] = all[11] = 0xff;
+  std::array<std::uint8_t, 16> all;
+  std::ranges::copy(kMappedPrefix, all.begin());
   std::copy(address.begin(), address.end(), all.begin() + 12);
   return all;
-}
-
-bool is_ipv4(const Peer& peer) {
-  static constexpr std::array<std::uint8_t, 12> kPrefix = {0, 0, 0, 0, 0,    0,
-                                                           0, 0, 0, 0, 0xff, 0xff};
-  return std::memcmp(peer.address.data(), kPrefix.data(), kPrefix.size()) == 0;
 }
 
 FrameWriter::FrameWriter(const MacAddress& mac, const Ipv4Address& address) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <optional>
 #include <string_view>
@@ -52,10 +53,17 @@ struct VerifiedChecksums {
   bool udp = false;
 };
 
-// A datagram for us. peer.queue is its destination port, counted from base_port.
+// A datagram for us, all of it still in the frame.
 struct UdpView {
-  Peer peer;
+  const char* link = nullptr;     // the source's MAC address
+  const char* address = nullptr;  // and IPv4 address
+  std::uint16_t port = 0;         // and UDP port
+  QueueId queue;                  // the destination port, counted from base_port
   std::string_view payload;
+
+  // Sets all but the plane. Into where it is to lie: a Peer that is copied right after it was put
+  // together costs more than all checks of a frame.
+  void set(Peer& peer) const;
 };
 
 // Padding behind the IPv4 packet is passed over, IPv4 options too. UDP checksum 0 says that there
@@ -77,8 +85,21 @@ std::optional<MacAddress> parse_arp_reply(std::string_view frame, const FrameSel
 MacAddress local_mac(const Ipv4Address& address);
 
 // An IPv4 address in the form that Peer has.
+inline constexpr std::array<std::uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0,    0,
+                                                               0, 0, 0, 0, 0xff, 0xff};
 std::array<std::uint8_t, 16> mapped(const Ipv4Address& address);
-bool is_ipv4(const Peer& peer);
+inline bool is_ipv4(const Peer& peer) {
+  return std::memcmp(peer.address.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0;
+}
+
+inline void UdpView::set(Peer& peer) const {
+  std::memcpy(peer.address.data(), kMappedPrefix.data(), kMappedPrefix.size());
+  std::memcpy(peer.address.data() + kMappedPrefix.size(), address, sizeof(Ipv4Address));
+  peer.port = port;
+  peer.queue = queue;
+  peer.scope = 0;
+  std::memcpy(peer.link.data(), link, sizeof(MacAddress));
+}
 
 // Writes what comes before the payload of datagrams from one address. Any thread.
 class FrameWriter {

@@ -54,12 +54,20 @@ void fix_ip_checksum(std::string& frame, std::size_t header_bytes = 20) {
   set_be16(frame, 24, 0xffff - reference_sum(std::string_view(frame).substr(14, header_bytes)));
 }
 
+Peer peer_of(const UdpView& view) {
+  Peer peer;
+  peer.scope = 77;
+  view.set(peer);
+  return peer;
+}
+
 bool same_view(const std::expected<UdpView, FrameDrop>& got,
                const std::optional<ReferenceView>& want) {
   if (!got || !want) return got.has_value() == want.has_value();
+  const Peer peer = peer_of(*got);
   return got->payload.data() == want->payload.data() && got->payload == want->payload &&
-         got->peer.same_client(want->peer) && got->peer.queue == want->peer.queue &&
-         got->peer.link == want->peer.link && got->peer.plane == 0;
+         peer.same_client(want->peer) && peer.queue == want->peer.queue &&
+         peer.link == want->peer.link;
 }
 
 std::string arp(std::uint8_t operation, const MacAddress& to, const Ipv4Address& wanted) {
@@ -102,10 +110,12 @@ TEST(Frame, DatagramOfEverySizeIsRead) {
     const auto parsed = parse_frame(frame, kSelf, {});
     ASSERT_TRUE(parsed) << bytes;
     ASSERT_EQ(parsed->payload, spec.payload);
-    ASSERT_EQ(parsed->peer.address, mapped(kClient));
-    ASSERT_EQ(parsed->peer.port, 40000);
-    ASSERT_EQ(parsed->peer.queue, QueueId{2});
-    ASSERT_EQ(parsed->peer.link, kClientMac);
+    const Peer peer = peer_of(*parsed);
+    ASSERT_EQ(peer.address, mapped(kClient));
+    ASSERT_TRUE(is_ipv4(peer));
+    ASSERT_EQ(peer.port, 40000);
+    ASSERT_EQ(peer.queue, QueueId{2});
+    ASSERT_EQ(peer.link, kClientMac);
   }
 }
 
