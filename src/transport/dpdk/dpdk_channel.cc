@@ -52,7 +52,7 @@ std::expected<void, std::string> DpdkChannel::open() {
            .ports = options_.source_ports};
   writer_.emplace(self_.mac, self_.address);
   for (std::uint16_t queue = 0; queue < options_.queues; ++queue) {
-    tx_.push_back(std::make_unique<TxQueue>(*eth_, queue));
+    tx_.push_back(std::make_unique<TxQueue>(*eth_, queue, tx_counters_));
   }
   server_.address = mapped(options_.server_address);
   return {};
@@ -156,6 +156,7 @@ void DpdkChannel::take(rte_mbuf* frame, std::vector<std::string_view>& datagrams
 void DpdkChannel::free_received() {
   rte_pktmbuf_free_bulk(received_.data(), static_cast<unsigned>(received_count_));
   received_count_ = 0;
+  last_stranger_ = {};
 }
 
 }  // namespace minos

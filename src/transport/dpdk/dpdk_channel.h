@@ -66,6 +66,8 @@ class DpdkChannel {
   std::uint64_t strangers() const { return strangers_; }
   std::string_view last_stranger() const { return last_stranger_; }
 
+  const TxCounters& tx_counters() const { return tx_counters_; }
+
   const FrameSelf& self() const { return self_; }
   const Peer& server() const { return server_; }
 
@@ -87,6 +89,7 @@ class DpdkChannel {
   std::vector<Origin> origins_;
   std::unique_ptr<EthPort> eth_;
   std::optional<FrameWriter> writer_;
+  TxCounters tx_counters_;
   std::vector<std::unique_ptr<TxQueue>> tx_;
   std::array<rte_mbuf*, kReceiveMax> received_{};
   std::size_t received_count_ = 0;

@@ -15,6 +15,7 @@
 #include "transport/dpdk/eth_port.h"
 #include "transport/dpdk/frame.h"
 #include "transport/dpdk/steering.h"
+#include "transport/dpdk/tx_queue.h"
 
 namespace minos {
 
@@ -41,7 +42,8 @@ struct DpdkCounters {
   Counter answered;                          // ARP and ICMP echo
   Counter no_room;                           // small replies that found none
   Counter unsendable;                        // to a peer that is no IPv4 address
-  Counter not_kept;                          // packets that keep() had to refuse
+  TxCounters tx;
+  Counter not_kept;  // packets that keep() had to refuse
 };
 
 // One Ethernet device of DPDK as a data plane: RX queue q is UDP port base_port + q of one IPv4

@@ -47,11 +47,6 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   void signal(int number) const { ::kill(pid_, number); }
-  bool running() const {
-    siginfo_t info{};
-    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == 0;
-  }
   // The exit status; 128 and the signal if one killed it.
   int wait() {
     int status = 0;
@@ -78,11 +73,7 @@ class DpdkEcho : public ::testing::TestWithParam<unsigned> {
     folder_ = pattern;
     server_ = std::make_unique<Child>(
         std::vector<std::string>{"server", path(), std::to_string(GetParam())});
-    // The client does not wait for the socket; it appears when the device has started.
-    for (int i = 0; i < 2000 && ::access(path().c_str(), F_OK) != 0; ++i) {
-      ASSERT_TRUE(server_->running());
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    ASSERT_TRUE(server_->wait_for_output());
   }
 
   void TearDown() override {

@@ -43,7 +43,7 @@ DpdkPort::DpdkPort(DpdkDevice& device, std::uint16_t tx_queue, std::uint8_t plan
       writer_(self_.mac, self_.address),
       counters_(device.counters(tx_queue)),
       kept_(device.kept(tx_queue)),
-      tx_(device.eth(), tx_queue) {}
+      tx_(device.eth(), tx_queue, counters_.tx) {}
 
 DpdkPort::~DpdkPort() {
   free_received();

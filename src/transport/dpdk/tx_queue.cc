@@ -10,8 +10,8 @@
 
 namespace minos {
 
-TxQueue::TxQueue(EthPort& port, std::uint16_t queue)
-    : device_(port.id()), queue_(queue), pool_(port.tx_pool(queue)) {}
+TxQueue::TxQueue(EthPort& port, std::uint16_t queue, TxCounters& counters)
+    : device_(port.id()), queue_(queue), pool_(port.tx_pool(queue)), counters_(counters) {}
 
 TxQueue::~TxQueue() {
   rte_pktmbuf_free_bulk(pending_.data(), static_cast<unsigned>(pending_count_));
@@ -46,7 +46,7 @@ void TxQueue::flush() {
   if (pending_count_ == 0) return;
   const auto taken = rte_eth_tx_burst(device_, queue_, pending_.data(),
                                       static_cast<std::uint16_t>(pending_count_));
-  sent_.add(taken);
+  counters_.sent.add(taken);
   std::copy(pending_.begin() + taken,
             pending_.begin() + static_cast<std::ptrdiff_t>(pending_count_), pending_.begin());
   pending_count_ -= taken;
@@ -56,7 +56,7 @@ void TxQueue::flush() {
 
 void TxQueue::give_up() {
   rte_pktmbuf_free_bulk(pending_.data(), static_cast<unsigned>(pending_count_));
-  given_up_.add(pending_count_);
+  counters_.given_up.add(pending_count_);
   pending_count_ = 0;
   stuck_flushes_ = 0;
 }

@@ -9,6 +9,11 @@
 
 namespace minos {
 
+struct TxCounters {
+  Counter sent;      // frames that the device took
+  Counter given_up;  // frames that it did not take for too long
+};
+
 // One TX queue of a device and the frames that wait for it. Used by one thread.
 class TxQueue {
  public:
@@ -23,8 +28,8 @@ class TxQueue {
 
   enum class Kind : std::uint8_t { kSmall, kLarge };
 
-  // `port` was opened with tx_buffers_used of at least kBuffersUsed.
-  TxQueue(EthPort& port, std::uint16_t queue);
+  // `port` was opened with tx_buffers_used of at least kBuffersUsed. `counters` outlive this.
+  TxQueue(EthPort& port, std::uint16_t queue, TxCounters& counters);
   ~TxQueue();
   TxQueue(const TxQueue&) = delete;
   TxQueue& operator=(const TxQueue&) = delete;
@@ -35,9 +40,6 @@ class TxQueue {
   // Hands what waits to the device, as far as it takes it.
   void flush();
 
-  const Counter& sent() const { return sent_; }
-  const Counter& given_up() const { return given_up_; }
-
  private:
   bool refill();
   void give_up();
@@ -45,13 +47,12 @@ class TxQueue {
   const std::uint16_t device_;
   const std::uint16_t queue_;
   rte_mempool* const pool_;
+  TxCounters& counters_;
   std::array<rte_mbuf*, kSpareMax> spare_{};
   std::size_t spare_count_ = 0;
   std::array<rte_mbuf*, kPendingMax> pending_{};
   std::size_t pending_count_ = 0;
   std::uint32_t stuck_flushes_ = 0;
-  Counter sent_;
-  Counter given_up_;
 };
 
 }  // namespace minos

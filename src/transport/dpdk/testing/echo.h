@@ -22,8 +22,8 @@ inline constexpr Ipv4Address kClientAddress = {10, 77, 0, 2};
 inline constexpr MacAddress kServerMac = {0x02, 0, 10, 77, 0, 1};
 inline constexpr std::size_t kLargeBytes = kDatagramBytesMax;
 
-// Serves at the socket `path` until SIGTERM. Exit status: 0 when nothing was lost that should not
-// be, otherwise what was is on standard error.
+// Serves at the socket `path` until SIGTERM; says so on standard output once it does. Exit status:
+// 0 when nothing was lost that should not be, otherwise what was is on standard error.
 int serve(const std::string& path, unsigned threads);
 
 // Runs one scenario against the server and checks it: the same exit status.

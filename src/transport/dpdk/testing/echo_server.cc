@@ -154,6 +154,8 @@ int serve(const std::string& path, unsigned threads) {
   auto device = DpdkDevice::create(
       {.address = kServerAddress, .mac = kServerMac, .base_port = kBasePort, .queues = kQueues});
   if (!device) return fail(device.error());
+  std::puts("ready");
+  std::fflush(stdout);
   {
     KeptPackets kept;
     std::vector<std::unique_ptr<EchoWorker>> workers;
