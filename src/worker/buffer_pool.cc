@@ -1,5 +1,6 @@
 #include "worker/buffer_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace minos {
@@ -28,6 +29,15 @@ void BufferPool::release(char* buffer) {
   if (free_.size() < kFreeMax) return;
   free_.resize(free_.size() - kBlockBuffers);
   store_.release_buffers(kBlockBuffers * kBufferBytes);
+}
+
+void BufferPool::trim() {
+  const std::size_t kept = (free_.size() + credit_) % kBlockBuffers;
+  const std::size_t back = free_.size() + credit_ - kept;
+  if (back == 0) return;
+  free_.resize(std::min(free_.size(), kept));
+  credit_ = kept - free_.size();
+  store_.release_buffers(back * kBufferBytes);
 }
 
 }  // namespace minos

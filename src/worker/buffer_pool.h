@@ -26,6 +26,8 @@ class BufferPool {
   // nullptr when the memory limit leaves no room.
   char* acquire();
   void release(char* buffer);
+  // Gives back what is not in use by the block: less than one is kept.
+  void trim();
 
  private:
   static constexpr std::size_t kFreeMax = 4 * kBlockBuffers;

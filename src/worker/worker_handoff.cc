@@ -38,6 +38,8 @@ void Worker::dispatch_ready() {
 // This core has nothing to do: whoever waits for such a core is to know.
 void Worker::note_idle() {
   if (dispatches() || !mesh_.note_idle(config_.self)) return;
+  // Guests bring the buffers that their dispatcher read into, and leave without.
+  if (runs_guests()) buffers_.trim();
   for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
     const CoreId core{i};
     if (plan_->role(core) != CoreRole::kDispatcher) break;  // they are the first

@@ -135,6 +135,13 @@ bool FakeServer::has_packets(const RxPlan& plan) const {
   return std::ranges::any_of(plan.queues, waits);
 }
 
+std::optional<CoreId> FakeServer::owner(const FakeNetwork::Peer& peer) const {
+  for (std::uint16_t i = 0; i < options_.workers; ++i) {
+    if (peer.owner == networks_[i].get()) return CoreId{i};
+  }
+  return std::nullopt;
+}
+
 UnixSeconds FakeServer::unix_now() const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.time);
   return 1'000'000'000 + static_cast<UnixSeconds>(seconds.count());

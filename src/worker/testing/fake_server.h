@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ class FakeServer {
 
   FakeDatagrams& datagrams() { return *plane_; }
   KvStore& store() { return *store_; }
+  const Worker& worker(CoreId core) const { return *workers_[core.value]; }
+  // Whose transport the connection is attached to; none while it is on its way, or closed.
+  std::optional<CoreId> owner(const FakeNetwork::Peer& peer) const;
   const WorkerStats& stats(CoreId core) const { return *stats_[core.value]; }
   const CorePlan& plan() const { return *plans_.current(); }
   void publish(CorePlan plan) { plans_.publish(std::move(plan)); }
