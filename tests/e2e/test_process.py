@@ -42,6 +42,7 @@ def test_version(flag):
     (["-l", "not an address"], '-l/--listen "not an address"'),
     (["--sharding=best"], '--sharding "best"'),
     (["--cores=0", "-t", "2"], "--cores lists 1 CPUs for 2 threads"),
+    (["--sharding=software-handoff", "--dispatchers=2", "-t", "2"], "--dispatchers 2: must be"),
     (["--nonsense"], '"--nonsense"'),
     (["-U", "11211"], '-U/--udp-port "11211"'),
     (["--config=/nonexistent.toml"], "/nonexistent.toml"),
