@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/limits.h"
+#include "client/memcached_session.h"
 
 namespace minos {
 namespace {
@@ -51,19 +52,6 @@ std::unexpected<std::string> unexpected_reply(std::string_view line) {
 }
 
 }  // namespace
-
-std::expected<void, std::string> check_key(std::string_view key) {
-  if (key.empty()) return std::unexpected("the key is empty");
-  if (key.size() > kKeyBytesMax) {
-    return std::unexpected(
-        fmt::format("the key has {} bytes, at most {} are allowed", key.size(), kKeyBytesMax));
-  }
-  const auto forbidden = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f'; };
-  if (std::ranges::any_of(key, forbidden)) {
-    return std::unexpected("the key contains a space or a control character");
-  }
-  return {};
-}
 
 MemcachedClient::Result<MemcachedClient> MemcachedClient::open(const Address& address,
                                                                Nanos timeout) {

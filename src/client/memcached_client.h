@@ -58,7 +58,4 @@ class MemcachedClient {
   std::size_t consumed_ = 0;
 };
 
-// Keys are 1 to 250 bytes without spaces and control characters; the error says what is wrong.
-std::expected<void, std::string> check_key(std::string_view key);
-
 }  // namespace minos

@@ -108,12 +108,15 @@ class Storm {
       plan.key = counter(static_cast<int>(prng_.below(kCounters)));
     } else if (dice < 55) {
       plan.op = dice < 50 ? DatagramOp::kSet : DatagramOp::kAdd;
-      const bool large = prng_.below(8) == 0;
-      plan.value = value_named(next_, prng_.below(large ? 300'000 : 1000));
+      // Of few sizes, so that versions of one item have fragments that fit each other.
+      const bool large = prng_.below(6) == 0;
+      if (large) plan.key = "large" + std::to_string(prng_.below(2));
+      plan.value = value_named(next_, large ? 20'000 << (4 * prng_.below(2)) : prng_.below(1000));
     } else if (dice < 60) {
       plan.op = DatagramOp::kDelete;
     } else {
       plan.op = dice < 95 ? DatagramOp::kGet : DatagramOp::kGat;
+      if (prng_.below(4) == 0) plan.key = "large" + std::to_string(prng_.below(2));
     }
   }
 
