@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kWritesSinceUnansweredMax = 64;
 constexpr Nanos kWriteTimeoutMax = std::chrono::seconds(60);
 constexpr std::size_t kQueuesMax = 256;
+constexpr int kRetryAfterFactorMax = 4;
 // Of what a client asks for before it knows how large the value is.
 constexpr std::uint32_t kFirstWindowBytesMax = 64 * 1024;
 constexpr std::uint32_t kWindowBytesMin = 16 * 1024;
@@ -135,7 +136,7 @@ void DatagramSession::start(Slot& slot, Nanos now) {
     slot.queue.value = static_cast<std::uint16_t>(queues_ == 1 ? 0 : prng_.below(queues_));
     new_read_id(slot);
     to_send(slot);
-    arm_retry(slot, now);
+    await(slot, now);
     return;
   }
   const std::uint64_t hash = hash_key(slot.key_view()) >> 32;
@@ -160,7 +161,7 @@ void DatagramSession::start_write(Slot& slot, Nanos now) {
   slot.id = kWriteId | (slot.write_number * (slot_mask_ + 1) & ~kWriteId) | index;
   queue.unanswered.push_back(slot);
   to_send(slot);
-  arm_retry(slot, now);
+  await(slot, now);
 }
 
 void DatagramSession::new_read_id(Slot& slot) {
@@ -223,11 +224,26 @@ void DatagramSession::proven(Nanos now) {
 
 void DatagramSession::arm_retry(Slot& slot, Nanos now) {
   const int doublings = std::min<int>(slot.attempts, 16);
-  const std::int64_t delay =
-      std::min(options_.retry_after.count() << doublings, options_.retry_after_max.count());
+  const Nanos first = std::clamp(round_trip_ + 4 * deviation_, options_.retry_after,
+                                 kRetryAfterFactorMax * options_.retry_after);
+  const std::int64_t delay = std::min(first.count() << doublings, options_.retry_after_max.count());
   const auto jitter = static_cast<std::int64_t>(
       prng_.below(static_cast<std::uint64_t>(std::max<std::int64_t>(delay / 2, 1))));
   timers_.arm(slot, std::min(now + Nanos(delay - delay / 4 + jitter), slot.deadline));
+}
+
+// The first try, or the next step of something longer.
+void DatagramSession::await(Slot& slot, Nanos now) {
+  slot.asked_at = now;
+  arm_retry(slot, now);
+}
+
+// Whether a reply is to the first try or to a later one cannot be told: what is measured may be too
+// long, and so it counts only within bounds.
+void DatagramSession::answered(const Slot& slot, Nanos now) {
+  const Nanos took = now - slot.asked_at;
+  deviation_ += (std::chrono::abs(took - round_trip_) - deviation_) / 4;
+  round_trip_ += (took - round_trip_) / 8;
 }
 
 void DatagramSession::advance(Nanos now) {

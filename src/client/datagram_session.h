@@ -24,7 +24,8 @@ struct SessionOptions {
   std::uint64_t seed = 0;             // choice of queues, first ids, jitter
   std::uint32_t requests_max = 1024;  // on their way or waiting; at most 65535
   Nanos timeout = std::chrono::seconds(1);
-  // The first retry, a quarter more or less; doubled for each that follows.
+  // The first retry, a quarter more or less, doubled for each that follows; up to four times as
+  // late when replies take so long.
   Nanos retry_after = millis(10);
   Nanos retry_after_max = millis(250);
   // A large value has as much longer than `timeout` as it takes at this rate.
@@ -133,6 +134,8 @@ class DatagramSession {
   void release_writes(Queue& queue, Nanos now);
   void on_timer(Slot& slot, Nanos now);
   void arm_retry(Slot& slot, Nanos now);
+  void await(Slot& slot, Nanos now);
+  void answered(const Slot& slot, Nanos now);
   void resend(Slot& slot);
   void finish(Slot& slot, Completion completion, Nanos now);
   void give_up(Slot& slot, Nanos now);
@@ -176,6 +179,8 @@ class DatagramSession {
   std::uint64_t buffered_bytes_ = 0;
   std::uint32_t outstanding_ = 0;
   std::uint32_t queues_ = 1;
+  Nanos round_trip_{0};  // of late, and how far from that they were
+  Nanos deviation_{0};
   std::uint32_t large_ = 0;  // values that are being received
   bool proven_ = false;      // the server takes our token
 };

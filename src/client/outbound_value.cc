@@ -23,7 +23,7 @@ std::optional<OutboundValue::Fragment> OutboundValue::next() {
   if (lost_next_ == lost_end_ && sent_ == value_bytes_) return std::nullopt;
   if (stretch_left_ == 0) {
     if (marks_used_ == kStretchesMax) return std::nullopt;
-    stretch_left_ = kStretchBytes;
+    stretch_left_ = stretch_bytes_;
   }
   Fragment out;
   if (lost_next_ < lost_end_) {
@@ -86,6 +86,8 @@ bool OutboundValue::missing(std::string_view payload) {
     if (ranges[i].offset >= covered) continue;
     lost_[lost_end_++] = {ranges[i].offset, std::min(ranges[i].bytes, covered - ranges[i].offset)};
   }
+  stretch_bytes_ = lost_end_ == 0 ? std::min(stretch_bytes_ + kStretchBytesMin, kStretchBytesMax)
+                                  : std::max(stretch_bytes_ / 2, kStretchBytesMin);
   return true;
 }
 

@@ -10,15 +10,18 @@
 
 namespace minos {
 
-// Which fragment of a large value to send next. Fragments go out in stretches of kStretchBytes, the
-// last of each marked as a retry, which the server answers with what it misses so far. At most
+// Which fragment of a large value to send next. Fragments go out in stretches of kStretchBytesMax,
+// the last of each marked as a retry, which the server answers with what it misses so far. At most
 // kStretchesMax stretches are without such an answer; what an answer shows to be lost goes first.
+// Stretches become shorter when something was lost, for the server's buffer may be small, and
+// longer again when nothing was.
 //
 // Whether something is lost or still on its way is told by the order of sending: a marked fragment
 // that has arrived says that all that was sent before it should have, too.
 class OutboundValue {
  public:
-  static constexpr std::uint32_t kStretchBytes = 64 * 1024;
+  static constexpr std::uint32_t kStretchBytesMax = 64 * 1024;
+  static constexpr std::uint32_t kStretchBytesMin = 8 * 1024;
   static constexpr std::size_t kStretchesMax = 2;
 
   struct Fragment {
@@ -58,6 +61,7 @@ class OutboundValue {
   std::uint32_t value_bytes_;
   std::uint16_t fragment_bytes_;
   std::uint32_t sent_ = 0;  // from here on nothing was ever sent
+  std::uint32_t stretch_bytes_ = kStretchBytesMax;
   std::uint32_t stretch_left_ = 0;
   std::array<Mark, kStretchesMax> marks_{};
   std::size_t marks_used_ = 0;

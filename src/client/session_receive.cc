@@ -99,6 +99,7 @@ void DatagramSession::on_reply(Slot& slot, const Datagram& reply, Nanos now) {
   }
   if (status == DatagramStatus::kToken) return on_token(slot, now);
   if (status == DatagramStatus::kMissing) return on_missing(slot, reply, now);
+  if (!slot.was_refused && !slot.inbound && !slot.entries) answered(slot, now);
   if (status == DatagramStatus::kChanged && slot.inbound) return start_over(slot, now);
   if (status != DatagramStatus::kOk) {
     finish(slot, Completion{.status = status_of(status), .small = reply.payload}, now);
@@ -138,13 +139,14 @@ void DatagramSession::on_busy(Slot& slot, Nanos now) {
 void DatagramSession::progress(Slot& slot, Nanos now) {
   slot.attempts = 0;
   slot.backing_off = slot.was_refused = false;
-  arm_retry(slot, now);
+  await(slot, now);
 }
 
 void DatagramSession::on_missing(Slot& slot, const Datagram& reply, Nanos now) {
   if (!slot.outbound) {
     ++counters_.garbage;
   } else if (slot.outbound->missing(reply.payload)) {
+    if (!slot.was_refused) answered(slot, now);
     progress(slot, now);
     to_send(slot);
   } else {

@@ -71,6 +71,7 @@ struct SessionSlot : ListHook<StateTag>, ListHook<UnansweredTag>, TimerHook {
   std::uint32_t flags = 0;
   std::uint32_t expiry = 0;
   Nanos deadline{0};
+  Nanos asked_at{0};  // when it began to wait for what comes next
   std::string_view value;
   std::unique_ptr<Inbound> inbound;
   std::unique_ptr<InboundEntries> entries;
