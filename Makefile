@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 60
 PYTHON ?= /usr/bin/python3
+PREFIX ?= /usr/local
 # Packages are installed by need; DEPS=0 skips even the look at what is there.
 DEPS ?= 1
 
@@ -18,7 +19,7 @@ configure = { [ build/$(1)/build.ninja -nt CMakePresets.json ] || \
 	{ cmake --preset $(1) $(launcher) && touch build/$(1)/build.ninja; }; }
 
 .NOTPARALLEL:
-.PHONY: help run build dev test unit e2e sanitize fuzz bench lint fmt tidy clean build-deps test-deps
+.PHONY: help run build dev install test unit e2e sanitize fuzz bench lint fmt tidy clean build-deps test-deps
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | \
@@ -34,6 +35,9 @@ build: build-deps  ## build everything optimised into build/release
 
 dev: build-deps  ## build everything with checks into build/dev
 	@$(call build,dev)
+
+install: build  ## install the client library, for find_package(Minos) and pkg-config (PREFIX=/usr/local)
+	cmake --install build/release --prefix $(PREFIX) --component client
 
 test: test-deps unit lint e2e  ## all that gates a change: unit tests, lint, end-to-end tests
 

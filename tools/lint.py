@@ -53,7 +53,7 @@ BANNED_SANS_IO = [
 ]
 BANNED_THROW = [("throw", r"\b(throw|try)\b")]
 
-CODE_FOLDERS = ["src", "tests", "tools", "fuzz", "bench", "cmake", ".ci"]
+CODE_FOLDERS = ["src", "examples", "tests", "tools", "fuzz", "bench", "cmake", ".ci"]
 CPP_SUFFIXES = [".cc", ".h"]
 CODE_SUFFIXES = CPP_SUFFIXES + [".py", ".sh", ".cmake"]
 
