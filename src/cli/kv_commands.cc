@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -12,12 +13,10 @@
 
 #include "base/limits.h"
 #include "cli/exit_codes.h"
-#include "client/memcached_client.h"
+#include "client/minos_client.h"
 
 namespace minos {
 namespace {
-
-constexpr std::uint16_t kDefaultPort = 11211;
 
 struct KvOptions {
   std::string server = "127.0.0.1:11211";
@@ -25,7 +24,7 @@ struct KvOptions {
   std::string key;
   std::string value;
   std::uint32_t flags = 0;
-  std::int64_t ttl_s = 0;
+  std::uint32_t ttl_s = 0;
   std::string argument;
 };
 
@@ -36,20 +35,21 @@ int failed(const std::string& error) {
 
 template <typename Act>
 int with_client(const KvOptions& options, Act act) {
-  const auto address = parse_address(options.server, kDefaultPort);
-  if (!address) {
-    fmt::print(stderr, "minos: --server: {}\n", address.error());
-    return kExitUsage;
-  }
-  const auto timeout = Nanos(static_cast<std::int64_t>(options.timeout_s * 1e9));
-  auto client = MemcachedClient::open(*address, timeout);
-  return client ? act(*client) : failed(client.error());
+  const bool is_url = options.server.contains("://");
+  ClientOptions client_options;
+  client_options.timeout =
+      std::chrono::nanoseconds(static_cast<std::int64_t>(options.timeout_s * 1e9));
+  auto client = Client::open(is_url ? options.server : "tcp://" + options.server, client_options);
+  if (client) return act(*client);
+  if (client.error().status != ClientStatus::kInvalid) return failed(client.error().message);
+  fmt::print(stderr, "minos: --server: {}\n", client.error().message);
+  return kExitUsage;
 }
 
 int run_get(const KvOptions& options) {
-  return with_client(options, [&](MemcachedClient& client) {
+  return with_client(options, [&](Client& client) {
     const auto value = client.get(options.key);
-    if (!value) return failed(value.error());
+    if (!value) return failed(value.error().message);
     if (!*value) return failed(fmt::format("no such key: {}", options.key));
     std::fwrite((*value)->bytes.data(), 1, (*value)->bytes.size(), stdout);
     return kExitFine;
@@ -63,24 +63,24 @@ int run_set(const KvOptions& options) {
     return failed(
         fmt::format("the value has {} bytes, at most {} are allowed", value.size(), kItemBytesMax));
   }
-  return with_client(options, [&](MemcachedClient& client) {
+  return with_client(options, [&](Client& client) {
     const auto stored = client.set(options.key, value, options.flags, options.ttl_s);
-    return stored ? kExitFine : failed(stored.error());
+    return stored ? kExitFine : failed(stored.error().message);
   });
 }
 
 int run_delete(const KvOptions& options) {
-  return with_client(options, [&](MemcachedClient& client) {
+  return with_client(options, [&](Client& client) {
     const auto removed = client.remove(options.key);
-    if (!removed) return failed(removed.error());
+    if (!removed) return failed(removed.error().message);
     return *removed ? kExitFine : failed(fmt::format("no such key: {}", options.key));
   });
 }
 
 int run_stats(const KvOptions& options) {
-  return with_client(options, [&](MemcachedClient& client) {
+  return with_client(options, [&](Client& client) {
     const auto stats = client.stats(options.argument);
-    if (!stats) return failed(stats.error());
+    if (!stats) return failed(stats.error().message);
     for (const auto& [name, value] : *stats) fmt::print("{} {}\n", name, value);
     return kExitFine;
   });
@@ -89,7 +89,9 @@ int run_stats(const KvOptions& options) {
 CLI::App* add_command(CLI::App& app, const char* name, const char* help, KvOptions& options,
                       int& exit_code, int (*run)(const KvOptions&)) {
   CLI::App* const command = app.add_subcommand(name, help);
-  command->add_option("--server", options.server, "HOST:PORT of a memcached-compatible server")
+  command
+      ->add_option("--server", options.server,
+                   "HOST:PORT of a memcached-compatible server, or udp://HOST:PORT")
       ->capture_default_str();
   command->add_option("--timeout", options.timeout_s, "Seconds to wait for the server")
       ->check(CLI::Range(0.01, 3600.0))
