@@ -125,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(Threads, DpdkEcho, ::testing::Values(1u, 2u));
 
 int main(int argc, char** argv) {
   if (argc == 4 && std::string(argv[1]) == "server") {
-    return minos::echo::serve(argv[2], static_cast<unsigned>(std::stoul(argv[3])));
+    return minos::echo::serve(argv[2], static_cast<std::uint16_t>(std::stoul(argv[3])));
   }
   if (argc == 4 && std::string(argv[1]) == "client") {
     return minos::echo::run_client(argv[2], argv[3]);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/check.h"
 
@@ -14,15 +15,16 @@ namespace minos {
 namespace {
 
 // What a kept frame's buffer carries: where to say that it is released.
-using KeptCount = std::atomic<std::uint32_t>;
+struct KeptMark {
+  std::atomic<std::uint32_t>* kept = nullptr;
+};
 
 void release_kept(void* buffer) {
   auto* frame = static_cast<rte_mbuf*>(buffer);
-  KeptCount* kept = nullptr;
-  std::memcpy(&kept, buffer_private(frame), sizeof kept);
+  const KeptMark mark = *static_cast<const KeptMark*>(buffer_private(frame));
   rte_pktmbuf_free(frame);
   // After the buffer is back, so that the bound holds at any time.
-  kept->fetch_sub(1, std::memory_order_relaxed);
+  mark.kept->fetch_sub(1, std::memory_order_relaxed);
 }
 
 // NONE is the device's word for a datagram that never left this machine.
@@ -167,8 +169,7 @@ KeptPacket DpdkPort::keep(const RxPacket& packet) {
   }
   kept_.fetch_add(1, std::memory_order_relaxed);
   auto* frame = static_cast<rte_mbuf*>(packet.buffer);
-  KeptCount* kept = &kept_;
-  std::memcpy(buffer_private(frame), &kept, sizeof kept);
+  ::new (buffer_private(frame)) KeptMark{&kept_};
   // One reference more: the next receive() drops the first, release_kept() the other, on whatever
   // thread, in whatever order.
   rte_mbuf_refcnt_update(frame, 1);

@@ -24,7 +24,7 @@ inline constexpr std::size_t kLargeBytes = kDatagramBytesMax;
 
 // Serves at the socket `path` until SIGTERM; says so on standard output once it does. Exit status:
 // 0 when nothing was lost that should not be, otherwise what was is on standard error.
-int serve(const std::string& path, unsigned threads);
+int serve(const std::string& path, std::uint16_t threads);
 
 // Runs one scenario against the server and checks it: the same exit status.
 int run_client(const std::string& path, const std::string& scenario);

@@ -144,7 +144,7 @@ int report(DpdkDevice& device) {
 
 }  // namespace
 
-int serve(const std::string& path, unsigned threads) {
+int serve(const std::string& path, std::uint16_t threads) {
   ::signal(SIGTERM, [](int) { stopping.store(true, std::memory_order_relaxed); });
   if (const auto removed = remove_stale_socket(path); !removed) return fail(removed.error());
   const auto vdev = vhost_device(path, kQueues);
@@ -159,10 +159,12 @@ int serve(const std::string& path, unsigned threads) {
   {
     KeptPackets kept;
     std::vector<std::unique_ptr<EchoWorker>> workers;
+    workers.reserve(threads);
     for (std::uint16_t i = 0; i < threads; ++i) {
       workers.push_back(std::make_unique<EchoWorker>(**device, i, kept));
     }
     std::vector<std::jthread> running;
+    running.reserve(threads);
     for (const auto& worker : workers) running.emplace_back([&worker] { worker->run(); });
   }
   return report(**device);
