@@ -58,9 +58,9 @@ std::expected<std::vector<std::unique_ptr<UdpQueues>>, std::string> open_udp(
       all.push_back(std::move(queues));
     }
   }
-  if (all.size() > kPlanesMax) {
+  if (all.size() > kUdpPlanesMax) {
     return std::unexpected(fmt::format("cannot receive datagrams on {} addresses: at most {}",
-                                       all.size(), kPlanesMax));
+                                       all.size(), kUdpPlanesMax));
   }
   return all;
 }
@@ -78,6 +78,7 @@ std::string names_of(const ServerSockets& sockets) {
   names.reserve(sockets.listeners.size() + sockets.udp.size());
   for (const Fd& listener : sockets.listeners) names.push_back(local_name(listener.get()));
   for (const auto& queues : sockets.udp) names.push_back(queues->name());
+  if (sockets.dpdk) names.push_back(sockets.dpdk->name());
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -88,7 +89,12 @@ std::expected<void, std::string> serve(const ServerOptions& options, Fd parent) 
   if (!listeners) return std::unexpected(listeners.error());
   auto udp = open_udp(options);
   if (!udp) return std::unexpected(udp.error());
-  ServerSockets sockets{std::move(*listeners), std::move(*udp)};
+  ServerSockets sockets{std::move(*listeners), std::move(*udp), nullptr};
+  if (options.has(TransportKind::kDpdk)) {
+    auto dpdk = DpdkPlane::open(options);
+    if (!dpdk) return std::unexpected(dpdk.error());
+    sockets.dpdk = std::move(*dpdk);
+  }
   if (!options.user.empty()) {
     if (auto done = become_user(options.user); !done) return done;
   }

@@ -145,8 +145,9 @@ constexpr OptionRow kNetwork[] = {
      "close connections that are silent for so many seconds; 0 = never",
      [](O& o, V v) { return assign(o.idle_timeout, parse_whole(v, 0, kSecondsMax)); }},
     {0, "transport", K::kList, "LIST", "tcp",
-     "tcp = memcached's protocol over TCP; udp = the Minos datagram protocol over UDP; tcp,udp = "
-     "both. A unix socket is listened on with either",
+     "any of tcp = memcached's protocol; udp = the Minos datagram protocol over the kernel's UDP; "
+     "dpdk = the same over a device of DPDK, whose workers poll. A unix socket is listened on with "
+     "any",
      add_transports},
     {0, "datagram-port", K::kInteger, "PORT", "11300",
      "UDP port of the first receive queue; those of the others follow",
@@ -156,6 +157,14 @@ constexpr OptionRow kNetwork[] = {
     {0, "datagram-single-port", K::kFlag, "", "",
      "all receive queues on one UDP port: a request's header says which",
      [](O& o, V v) { return set_flag(o.datagram_single_port, v == "true"); }},
+    {0, "dpdk-address", K::kText, "IPV4", "10.0.0.1", "address of this server on the DPDK device",
+     [](O& o, V v) { return assign(o.dpdk_address, parse_ipv4(v)); }},
+    {0, "dpdk-vhost", K::kText, "PATH", "",
+     "the device is a virtio one that a client on this machine opens at this socket",
+     [](O& o, V v) { return assign_text(o.dpdk_vhost, v); }},
+    {0, "dpdk-args", K::kText, "ARGS", "",
+     "arguments of DPDK itself, such as \"-a 0000:3b:00.0\" for the device at that PCI address",
+     [](O& o, V v) { return assign_text(o.dpdk_arguments, v); }},
     {'U', "udp-port", K::kInteger, "PORT", "0",
      "only 0 (off): memcached's UDP protocol is not spoken; see --transport", refuse_udp},
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace minos {
 namespace {
@@ -44,6 +45,7 @@ struct TransportName {
 constexpr TransportName kTransports[] = {
     {"tcp", TransportKind::kTcp},
     {"udp", TransportKind::kUdp},
+    {"dpdk", TransportKind::kDpdk},
 };
 
 std::uint64_t suffix_bytes(char c) {
@@ -119,6 +121,16 @@ Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t unit, std:
                     size_text(min), size_text(max), unit == kMiB ? "megabytes" : "bytes"));
   }
   return value * factor;
+}
+
+Parsed<std::array<std::uint8_t, 4>> parse_ipv4(std::string_view text) {
+  in_addr parsed;
+  if (inet_pton(AF_INET, std::string(text).c_str(), &parsed) != 1) {
+    return std::unexpected("must be an IPv4 address such as 10.0.0.1");
+  }
+  std::array<std::uint8_t, 4> out;
+  std::memcpy(out.data(), &parsed.s_addr, out.size());
+  return out;
 }
 
 Parsed<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text) {

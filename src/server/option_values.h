@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -27,6 +28,8 @@ Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t unit, std:
 
 // "0,2,4-7" in the order written.
 Parsed<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text);
+// Dotted, as its four bytes.
+Parsed<std::array<std::uint8_t, 4>> parse_ipv4(std::string_view text);
 
 // One of HOST, HOST:PORT, IPV6, [IPV6], [IPV6]:PORT, *.
 Parsed<ListenAddress> parse_listen(std::string_view text, std::uint16_t default_port);

@@ -167,7 +167,11 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
                     size_text(options.item_bytes_max), size_text(options.memory_bytes)));
   }
   const std::uint32_t ports = options.datagram_single_port ? 1 : options.queue_count();
-  if (options.has(TransportKind::kUdp) && options.datagram_port + ports - 1 > 65535) {
+  if (options.has(TransportKind::kDpdk) && options.datagram_single_port) {
+    return std::unexpected(
+        "--datagram-single-port: with --transport=dpdk each receive queue has a port of its own");
+  }
+  if (options.serves_datagrams() && options.datagram_port + ports - 1 > 65535) {
     return std::unexpected(fmt::format(
         "--datagram-port {}: must be at most {}, so that each of {} receive queues has a "
         "port",

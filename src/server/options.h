@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -19,7 +20,7 @@ struct ListenAddress {
   friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
 
-enum class TransportKind : std::uint8_t { kTcp, kUdp };
+enum class TransportKind : std::uint8_t { kTcp, kUdp, kDpdk };
 
 // Everything that the command line and the configuration file can say. What parse_options returns
 // has passed every check that needs no look at the machine.
@@ -32,11 +33,14 @@ struct ServerOptions {
   std::uint32_t connections_max = 1024;
   std::uint32_t backlog = 1024;
   std::chrono::seconds idle_timeout{0};  // 0 = never
-  // With udp: receive queues, each on a port of its own from this one on, or all on one.
+  // With udp or dpdk: receive queues, each on a port of its own from this one on, or all on one.
   std::uint16_t rx_queues = 0;  // 0 = one for each thread
   std::uint16_t datagram_port = 11300;
   bool datagram_single_port = false;
   std::vector<std::string> datagram_hosts;  // each once, as in ListenAddress; empty without udp
+  std::array<std::uint8_t, 4> dpdk_address{10, 0, 0, 1};  // IPv4, of this server
+  std::string dpdk_vhost;                                 // "" = none
+  std::string dpdk_arguments;                             // separated by blanks
 
   std::uint64_t memory_bytes = 64 * kMiB;
   std::uint64_t item_bytes_max = kItemBytesDefault;
@@ -66,6 +70,7 @@ struct ServerOptions {
   bool has(TransportKind kind) const {
     return std::ranges::find(transports, kind) != transports.end();
   }
+  bool serves_datagrams() const { return has(TransportKind::kUdp) || has(TransportKind::kDpdk); }
   friend bool operator==(const ServerOptions&, const ServerOptions&) = default;
 };
 

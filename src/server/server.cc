@@ -36,7 +36,7 @@ ControllerOptions controller_options(const ServerOptions& options) {
   // Moving a connection costs more than serving a value that is stored inline; a datagram only
   // more than one of a single packet.
   out.threshold_min_bytes =
-      options.datagram_hosts.empty() ? kInlineValueBytesMax : std::uint64_t{kReplyFragmentBytes};
+      options.serves_datagrams() ? std::uint64_t{kReplyFragmentBytes} : kInlineValueBytesMax;
   return out;
 }
 
@@ -97,7 +97,8 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
   if (!acceptor) return std::unexpected(acceptor.error());
   server->acceptor_ = std::move(*acceptor);
   server->udp_ = std::move(sockets.udp);
-  if (!server->udp_.empty()) {
+  server->dpdk_ = std::move(sockets.dpdk);
+  if (options.serves_datagrams()) {
     server->datagrams_ = std::make_unique<DatagramShared>(
         *server->store_, options.threads, options.queue_count(), AddressTokens::random_secret());
   }
@@ -117,13 +118,14 @@ std::expected<void, std::string> Server::build_workers() {
     config.cas_enabled = options_.cas;
     config.shutdown_enabled = options_.shutdown_command;
     config.version_reply = kVersionReply;
-    std::vector<Plane> planes = make_planes();
+    std::vector<Plane> planes = make_planes(i);
     for (const Plane& plane : planes) config.planes.push_back(plane.port.get());
     auto network = Network::create(std::move(planes));
     if (!network) return std::unexpected(network.error());
     WorkerThread::Options thread;
     if (!options_.cpus.empty()) thread.cpu = options_.cpus[i];
     thread.busy_poll = options_.busy_poll;
+    if (dpdk_) thread.enter = [this] { return dpdk_->enter_thread(); };
     threads_.push_back(std::make_unique<WorkerThread>(
         thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]), std::move(*network)));
   }
@@ -131,7 +133,7 @@ std::expected<void, std::string> Server::build_workers() {
 }
 
 // One worker's.
-std::vector<Plane> Server::make_planes() const {
+std::vector<Plane> Server::make_planes(std::uint16_t worker) const {
   std::vector<Plane> planes;
   for (const auto& queues : udp_) {
     UdpPort::Options options;
@@ -139,6 +141,9 @@ std::vector<Plane> Server::make_planes() const {
     auto port = std::make_unique<UdpPort>(*queues, options);
     Sleeper* const sleeper = port.get();
     planes.push_back({std::move(port), sleeper});
+  }
+  if (dpdk_) {
+    planes.push_back({dpdk_->make_port(worker, static_cast<std::uint8_t>(planes.size())), nullptr});
   }
   return planes;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/acceptor.h"
+#include "server/dpdk_plane.h"
 #include "server/options.h"
 #include "server/stats_report.h"
 #include "server/steady_clock.h"
@@ -29,9 +30,10 @@ sigset_t stop_signals();
 // What a server is reached by, bound before root is given up.
 struct ServerSockets {
   std::vector<Fd> listeners;
-  std::vector<std::unique_ptr<UdpQueues>> udp;  // at most kPlanesMax
+  std::vector<std::unique_ptr<UdpQueues>> udp;  // at most kUdpPlanesMax
+  std::unique_ptr<DpdkPlane> dpdk;              // null without
 };
-inline constexpr std::size_t kPlanesMax = 256;  // as Peer::plane numbers them
+inline constexpr std::size_t kUdpPlanesMax = 255;  // Peer::plane numbers them, and one more
 
 // A whole server: the store, the workers on their threads, and on the calling thread the acceptor
 // and the controller that plans each epoch.
@@ -53,13 +55,14 @@ class Server {
   explicit Server(const ServerOptions& options);
 
   std::expected<void, std::string> build_workers();
-  std::vector<Plane> make_planes() const;
+  std::vector<Plane> make_planes(std::uint16_t worker) const;
   std::expected<void, std::string> watch_all();
   void plan_epoch();
   void housekeep(const std::stop_token& stop);
   void wake(CoreId core) { threads_[core.value]->wake(); }
 
   const ServerOptions options_;
+  std::unique_ptr<DpdkPlane> dpdk_;  // outlives the packets that lie in rings
   SteadyClock clock_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;

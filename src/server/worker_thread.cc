@@ -37,6 +37,7 @@ void WorkerThread::run() {
     // Checked against the machine before any thread was started.
     ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
   }
+  const std::shared_ptr<void> held = options_.enter ? options_.enter() : nullptr;
   while (!stopping_.load(std::memory_order_relaxed)) {
     receive();
     const Now now{rx_.arrived, SteadyClock::unix_now()};
@@ -44,6 +45,9 @@ void WorkerThread::run() {
     network_->send(tx_);
     if (worker_->has_wakes()) wake_others();
     if (report.shutdown) shutdown_();
+    if (network_->can_sleep()) continue;
+    const bool worked = report.requests != 0 || report.quantum_bytes != 0 || !rx_.events.empty();
+    worked ? pause_.worked() : pause_.idle();
   }
 }
 

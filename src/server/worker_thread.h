@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "server/steady_clock.h"
+#include "transport/dpdk/poll_pause.h"
 #include "transport/network.h"
 #include "worker/worker.h"
 
@@ -19,6 +20,8 @@ class WorkerThread {
   struct Options {
     std::optional<std::uint32_t> cpu;
     Nanos busy_poll{0};  // how long to look for work before sleeping
+    // What the thread holds while it runs; may be empty.
+    std::function<std::shared_ptr<void>()> enter;
   };
 
   WorkerThread(const Options& options, const SteadyClock& clock, std::unique_ptr<Worker> worker,
@@ -46,6 +49,7 @@ class WorkerThread {
   Rx rx_;
   Tx tx_;
   Nanos idle_since_{0};
+  PollPause pause_;
   std::thread thread_;
 };
 

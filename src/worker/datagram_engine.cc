@@ -138,26 +138,27 @@ std::uint32_t DatagramEngine::run(std::span<const RxPacket> packets, std::uint32
   return executed;
 }
 
-// Look at all, hash, prefetch; then execute one by one what is at hand.
+// Looks at all and finds all items at once; then executes one by one. Datagrams that are on their
+// way together have no order, so a get may find what a write of the same batch replaces.
 std::uint32_t DatagramEngine::run_batch(std::span<const Incoming> batch) {
-  std::array<Request, kBurstRequestsMax> requests;
   std::size_t admitted = 0;
+  std::size_t keys = 0;
   burst_start_ = clock_.now();
   for (const Incoming& in : batch) {
-    Request& request = requests[admitted];
+    Request& request = requests_[admitted];
     if (!admit(in, request)) continue;
     ++admitted;
     if (request.datagram.key.empty()) continue;
     request.key_hash = hash_key(request.datagram.key);
-    core_.prefetch_bucket(request.key_hash);
+    Lookup& lookup = lookups_[keys++];
+    lookup.key = request.datagram.key;
+    lookup.hash = request.key_hash;
+    lookup.read = request.datagram.header.op == DatagramOp::kGet;
+    request.lookup = &lookup;
   }
-  if (admitted > 1) {
-    for (const Request& request : std::span(requests).first(admitted)) {
-      if (!request.datagram.key.empty()) core_.prefetch_item(request.key_hash);
-    }
-  }
+  core_.find_batch(std::span(lookups_).first(keys), now_);
   served_ = {};
-  for (Request& request : std::span(requests).first(admitted)) execute(request);
+  for (Request& request : std::span(requests_).first(admitted)) execute(request);
   stats_.add(Counter::kRequests, admitted);
   if (admitted == 0) return 0;
   const std::int64_t each =

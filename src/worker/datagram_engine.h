@@ -73,7 +73,8 @@ class DatagramEngine {
     Incoming in;
     Datagram datagram;
     std::uint64_t key_hash = 0;
-    std::uint64_t token = 0;  // for the reply
+    std::uint64_t token = 0;         // for the reply
+    const Lookup* lookup = nullptr;  // of a key; of a get with what was found
   };
   struct WaitingWrite {
     KeptPacket packet;
@@ -167,6 +168,8 @@ class DatagramEngine {
   std::deque<WaitingWrite> waiting_;  // for memory
   std::vector<Assembly*> stuck_;      // for memory
   std::vector<PacketMessage> popped_;
+  std::array<Request, kBurstRequestsMax> requests_;  // of the batch under way
+  std::array<Lookup, kBurstRequestsMax> lookups_;
   std::vector<std::unique_ptr<std::string>> texts_;  // being sent; until the next step
   std::uint64_t snapshots_ = 0;                      // of stats
 };

@@ -28,7 +28,7 @@ std::uint64_t end_of_range(const DatagramHeader& asked, std::uint64_t value_byte
 }  // namespace
 
 void DatagramEngine::get(Request& request) {
-  const auto item = core_.find(request.datagram.key, request.key_hash, now_);
+  const std::optional<ItemRef>& item = request.lookup->item;
   // What follows the first window of a value is not another request.
   if (request.datagram.header.offset == 0 && !request.in.placed) {
     stats_.add(Counter::kCmdGet);

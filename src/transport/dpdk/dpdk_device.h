@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/units.h"
-#include "transport/dpdk/counter.h"
 #include "transport/dpdk/eth_port.h"
 #include "transport/dpdk/frame.h"
 #include "transport/dpdk/steering.h"
@@ -37,13 +37,13 @@ static_assert(sizeof(RxQueueLock) == kCacheLineBytes);
 
 // What one worker's port did; any thread reads.
 struct DpdkCounters {
-  Counter received;                          // datagrams for us
-  std::array<Counter, kFrameDrops> dropped;  // by FrameDrop
-  Counter answered;                          // ARP and ICMP echo
-  Counter no_room;                           // small replies that found none
-  Counter unsendable;                        // to a peer that is no IPv4 address
+  SharedCounter received;                          // datagrams for us
+  std::array<SharedCounter, kFrameDrops> dropped;  // by FrameDrop
+  SharedCounter answered;                          // ARP and ICMP echo
+  SharedCounter no_room;                           // small replies that found none
+  SharedCounter unsendable;                        // to a peer that is no IPv4 address
   TxCounters tx;
-  Counter not_kept;  // packets that keep() had to refuse
+  SharedCounter not_kept;  // packets that keep() had to refuse
 };
 
 // One Ethernet device of DPDK as a data plane: RX queue q is UDP port base_port + q of one IPv4

@@ -4,14 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "transport/dpdk/counter.h"
+#include "base/histogram.h"
 #include "transport/dpdk/eth_port.h"
 
 namespace minos {
 
 struct TxCounters {
-  Counter sent;      // frames that the device took
-  Counter given_up;  // frames that it did not take for too long
+  SharedCounter sent;      // frames that the device took
+  SharedCounter given_up;  // frames that it did not take for too long
 };
 
 // One TX queue of a device and the frames that wait for it. Used by one thread.

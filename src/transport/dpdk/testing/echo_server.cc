@@ -126,15 +126,15 @@ int report(DpdkDevice& device) {
   for (std::uint16_t q = 0; q < kQueues; ++q) {
     const DpdkCounters& counters = device.counters(q);
     for (std::size_t reason = 0; reason < kFrameDrops; ++reason) {
-      const std::uint64_t n = counters.dropped[reason].value();
+      const std::uint64_t n = counters.dropped[reason].get();
       if (n == 0) continue;
       std::fprintf(stderr, "echo server: %s: %lu\n",
                    std::string(name(static_cast<FrameDrop>(reason))).c_str(), n);
       lost += n;
     }
-    if (counters.no_room.value() + counters.not_kept.value() > 0) {
-      std::fprintf(stderr, "echo server: no room %lu, not kept %lu\n", counters.no_room.value(),
-                   counters.not_kept.value());
+    if (counters.no_room.get() + counters.not_kept.get() > 0) {
+      std::fprintf(stderr, "echo server: no room %lu, not kept %lu\n", counters.no_room.get(),
+                   counters.not_kept.get());
       ++lost;
     }
     if (device.kept(q).load() != 0) return fail("packets are still kept");

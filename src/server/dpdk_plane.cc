@@ -1,0 +1,70 @@
+#include "server/dpdk_plane.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <sstream>
+#include <vector>
+
+#include "transport/dpdk/dpdk_device.h"
+#include "transport/dpdk/dpdk_port.h"
+#include "transport/dpdk/eal.h"
+#include "transport/dpdk/eal_arguments.h"
+
+namespace minos {
+
+namespace {
+
+class Opened final : public DpdkPlane {
+ public:
+  Opened(std::unique_ptr<Eal> eal, std::unique_ptr<DpdkDevice> device, std::string name)
+      : eal_(std::move(eal)), device_(std::move(device)), name_(std::move(name)) {}
+
+  std::unique_ptr<DatagramPort> make_port(std::uint16_t index, std::uint8_t plane) override {
+    return std::make_unique<DpdkPort>(*device_, index, plane);
+  }
+  std::shared_ptr<void> enter_thread() override { return std::make_shared<EalThread>(); }
+  std::string name() const override { return name_; }
+
+ private:
+  std::unique_ptr<Eal> eal_;
+  std::unique_ptr<DpdkDevice> device_;
+  std::string name_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<DpdkPlane>, std::string> DpdkPlane::open(
+    const ServerOptions& options) {
+  DpdkDevice::Options wanted;
+  wanted.address = options.dpdk_address;
+  wanted.base_port = options.datagram_port;
+  // Each worker sends by a TX queue of its own.
+  wanted.queues = std::max(options.threads, options.queue_count());
+  std::vector<std::string> arguments;
+  std::istringstream words(options.dpdk_arguments);
+  for (std::string word; words >> word;) arguments.push_back(word);
+  if (!options.dpdk_vhost.empty()) {
+    if (auto removed = remove_stale_socket(options.dpdk_vhost); !removed) {
+      return std::unexpected(removed.error());
+    }
+    const auto device = vhost_device(options.dpdk_vhost, wanted.queues);
+    if (!device) return std::unexpected(device.error());
+    arguments.insert(arguments.end(), {"--vdev", *device});
+  }
+  auto eal = Eal::start(arguments);
+  if (!eal) return std::unexpected(eal.error());
+  auto device = DpdkDevice::create(wanted);
+  if (!device) return std::unexpected(device.error());
+  if (!(*device)->unsteered().empty()) spdlog::warn("{}", (*device)->unsteered());
+  const auto& address = options.dpdk_address;
+  std::string name = fmt::format("dpdk:{}.{}.{}.{}:{}", address[0], address[1], address[2],
+                                 address[3], options.datagram_port);
+  if (options.queue_count() > 1) {
+    name += fmt::format("-{}", options.datagram_port + options.queue_count() - 1);
+  }
+  return std::make_unique<Opened>(std::move(*eal), std::move(*device), std::move(name));
+}
+
+}  // namespace minos
