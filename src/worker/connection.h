@@ -119,6 +119,7 @@ class Connection final : public Stream,
   bool closing_now = false;              // Tx::close was asked
   bool peer_done = false;                // end of stream was received
   bool errand = false;                   // moved to have its next command executed away from home
+  bool came_back = false;                // to its dispatcher, with commands that wait there
   bool cut = false;                      // commands of this burst were put back
   bool starving = false;                 // for want of a buffer
   Nanos memory_wanted{0};                // since when a write waits for freed memory; 0: none does

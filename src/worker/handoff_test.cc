@@ -165,6 +165,23 @@ TEST(SoftwareHandoff, AConnectionThatAlwaysHasInputDoesNotKeepItsWorker) {
   }
 }
 
+// They come home with input left, so that there are always more than the dispatcher reads ahead.
+TEST(SoftwareHandoff, ConnectionsThatAlwaysHaveInputDoNotKeepTheDispatcherFromReadingOthers) {
+  FakeServer server(handoff(3));
+  std::vector<Peer*> endless;
+  for (int i = 0; i < 60; ++i) endless.push_back(&server.connect(kDispatcher));
+  Peer& other = server.connect(kDispatcher);
+  for (int i = 0; i < 600; ++i) {
+    for (Peer* peer : endless) {
+      while (peer->to_server.size() < 2 * kStreamInputBytes) peer->to_server += "get a\r\n";
+    }
+    if (i == 200) other.to_server = "get b\r\n";
+    server.step_all();
+  }
+  EXPECT_EQ(other.from_server, "END\r\n");
+  for (Peer* peer : endless) EXPECT_GT(peer->from_server.size(), 5U);
+}
+
 // The dispatcher reads into buffers, the workers free them: they must find the way back.
 TEST(SoftwareHandoff, WorkersDoNotHoardBuffersInAFullStore) {
   Options options = handoff(4);

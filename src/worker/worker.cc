@@ -55,10 +55,7 @@ RxPlan Worker::rx_plan() const {
                     !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
                     report_.maintained != 0 || (datagrams_ && datagrams_->busy());
   RxPlan plan;
-  plan.streams_max = config_.burst_requests;
-  // What waits for a worker is read only so far ahead: each holds a buffer.
-  plan.streams_max -= static_cast<std::uint32_t>(
-      std::min<std::size_t>(dispatches() ? run_queue_.size() : 0, plan.streams_max));
+  plan.streams_max = dispatches() ? read_ahead() : config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
   if (!busy && checks_idle() && !all_.empty()) plan.block = kIdleCheckEvery;
   if (!busy && !starved_.empty()) plan.block = kStarvedWait;

@@ -123,6 +123,8 @@ class Worker {
   bool dispatches() const;
   bool runs_guests() const;
   void dispatch_ready();
+  void note_return(Connection& connection, bool came_back);
+  std::uint32_t read_ahead() const;
   void note_idle();
   bool idle_awaited() const;
 
@@ -188,6 +190,7 @@ class Worker {
   std::uint32_t bursts_since_quantum_ = 0;
   std::uint32_t maintain_due_ = 0;
   std::size_t waiting_ = 0;         // of run_queue_: until a worker is idle (see dispatch_ready())
+  std::size_t came_back_ = 0;       // connections that came_back
   std::size_t give_away_left_ = 0;  // connections to look at since this core became large
   std::size_t idle_left_ = 0;       // connections to look at since the last tick of idle_checked_
   Nanos idle_checked_{0};

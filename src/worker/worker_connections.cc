@@ -32,6 +32,7 @@ void Worker::own(std::unique_ptr<Connection> owned) {
   if (!connection.output().empty()) dirty_.push_back(connection);
   const bool has_commands = connection.ready_at != Nanos(0);
   if (has_commands || connection.peer_done) run_queue_.push_back(connection);
+  if (has_commands && dispatches()) note_return(connection, true);
 }
 
 void Worker::leave_queues(Connection& connection) {
@@ -39,6 +40,7 @@ void Worker::leave_queues(Connection& connection) {
   dirty_.remove(connection);
   large_queue_.remove(connection);
   starved_.remove(connection);
+  note_return(connection, false);
   if (large_rx_ == &connection) large_rx_ = nullptr;
 }
 

@@ -1,6 +1,8 @@
 // Software hand-off: dispatchers own the connections and give those with input to idle workers; a
 // worker runs what came with one, and sends it home.
 
+#include <algorithm>
+
 #include "worker/idle_workers.h"
 #include "worker/worker.h"
 
@@ -21,6 +23,7 @@ void Worker::dispatch_ready() {
     Connection& connection = run_queue_.front();
     if (connection.ready_at == Nanos(0) || !connection.has_input()) {
       run_queue_.remove(connection);
+      note_return(connection, false);
       settle(connection, true);
       continue;
     }
@@ -33,6 +36,20 @@ void Worker::dispatch_ready() {
   waiting_ = run_queue_.size();
   const bool datagrams_wait = datagrams_ && datagrams_->awaits_worker();
   if (waiting_ == 0 && !datagrams_wait) mesh_.stop_awaiting(config_.self);
+}
+
+void Worker::note_return(Connection& connection, bool came_back) {
+  if (connection.came_back == came_back) return;
+  connection.came_back = came_back;
+  came_back_ = came_back ? came_back_ + 1 : came_back_ - 1;
+}
+
+// Streams to read from while others wait for a worker: each of them holds a buffer. Those that came
+// back with one do not count, or they could keep all others from being read for ever.
+std::uint32_t Worker::read_ahead() const {
+  const std::size_t read = run_queue_.size() - std::min(came_back_, run_queue_.size());
+  return config_.burst_requests -
+         static_cast<std::uint32_t>(std::min<std::size_t>(read, config_.burst_requests));
 }
 
 // This core has nothing to do: whoever waits for such a core is to know.
