@@ -83,7 +83,8 @@ def test_ends_well_in_the_middle_of_hand_offs(policy):
             server.wait_ready()
             clients.start()
             time.sleep(rng.uniform(0.1, 0.5))
-            with contextlib.suppress(TimeoutError), server.client(timeout=1) as client:
+            with contextlib.suppress(TimeoutError), \
+                    server.client(timeout=5 if harness.sanitized() else 1) as client:
                 stats = client.stats(b"minos")
                 hand_offs += sum(int(value) for name, value in stats.items()
                                  if name.endswith(":hand_offs_out"))
