@@ -188,8 +188,10 @@ class Core {
   void quiesce_if_unused();
 
   // read.cc
-  void take(Record record, std::uint8_t bits, std::string_view key, std::uint64_t hash,
-            const Now& now, std::optional<ItemRef>& item);
+  void take(Record record, std::string_view key, std::uint64_t hash, const Now& now,
+            std::optional<ItemRef>& item);
+  void take_as(Record record, std::uint8_t bits, std::string_view key, std::uint64_t hash,
+               const Now& now, std::optional<ItemRef>& item);
   void find_again(Lookup& lookup, const Now& now);
   void drop_dead(std::string_view key, std::uint64_t hash, const Now& now);
 

@@ -196,8 +196,9 @@ class StoreCore {
   std::optional<ItemRef> find(std::string_view key, std::uint64_t hash, Now now);
 
   // As find() for each that is to be read, in any order, but waiting for memory once per stage and
-  // not once per key: for up to 32 at a time. Each takes effect during the call. A key may occur
-  // more than once.
+  // not once per key: for up to 32 at a time. Each takes effect during the call, so that a write
+  // that is to come before one of them has to be done before. A key may occur more than once. The
+  // end of an inline value is on its way when this returns, for who copies it.
   void find_batch(std::span<Lookup> lookups, Now now);
 
   // For a batch whose operations must take effect in their order, among them writes: first the

@@ -105,7 +105,7 @@ TEST_F(KvStoreTest, ABatchFindsWhatOneByOneFinds) {
   core_.find_batch({}, kNow);
 }
 
-// The bucket and the item of a key, and the use that is counted, are those of any of its look-ups.
+// Used by batches only, an item stays while others are evicted.
 TEST_F(KvStoreTest, ABatchCountsUses) {
   const auto store = make_store({.memory_bytes = 8 * kMiB});
   StoreCore& core = store->core(CoreId{0});

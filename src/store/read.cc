@@ -22,10 +22,21 @@ namespace store {
   item.emplace(record.key(bits), cas, meta, value_bytes, value, large);
 }
 
-// What a look-up that came to this record finds.
-[[gnu::always_inline]] inline void Core::take(Record record, std::uint8_t bits,
-                                              std::string_view key, std::uint64_t hash,
-                                              const Now& now, std::optional<ItemRef>& item) {
+// What a look-up that came to the record of its key finds.
+[[gnu::always_inline]] inline void Core::take(Record record, std::string_view key,
+                                              std::uint64_t hash, const Now& now,
+                                              std::optional<ItemRef>& item) {
+  const std::uint8_t bits = record.bits();
+  if (Record::plain(bits)) [[likely]] {
+    take_as(record, Record::plain_bits(bits), key, hash, now, item);
+  } else {
+    take_as(record, bits, key, hash, now, item);
+  }
+}
+
+[[gnu::always_inline]] inline void Core::take_as(Record record, std::uint8_t bits,
+                                                 std::string_view key, std::uint64_t hash,
+                                                 const Now& now, std::optional<ItemRef>& item) {
   const std::uint64_t cas = record.cas(bits);
   const ItemMeta meta = record.meta(bits);
   if (!is_live(cas, meta.expires_at, now)) [[unlikely]] {
@@ -42,8 +53,7 @@ namespace store {
   begin(now);
   std::optional<ItemRef> item;
   if (const Ref ref = shared_.index.find(key, hash); ref != 0) {
-    const Record record = shared_.index.record(ref);
-    take(record, record.bits(), key, hash, now, item);
+    take(shared_.index.record(ref), key, hash, now, item);
   }
   return item;
 }
@@ -69,15 +79,18 @@ void Core::find_batch(std::span<Lookup> lookups, const Now& now) {
       Lookup& lookup = batch[i];
       lookup.item.reset();
       if (!lookup.read) continue;
-      if (refs[i] != 0) [[likely]] {
-        const Record record = index.record(refs[i]);
-        const std::uint8_t bits = record.bits();
-        if (record.has_key(lookup.key, bits)) [[likely]] {
-          take(record, bits, lookup.key, lookup.hash, now, lookup.item);
-          continue;
+      const Record record = index.record(refs[i]);
+      if (refs[i] != 0 && record.has_key(lookup.key)) [[likely]] {
+        take(record, lookup.key, lookup.hash, now, lookup.item);
+        // Where an inline value ends is often a line further. A long one's lines in between are
+        // left to what the hardware makes of a copy.
+        if (lookup.item) {
+          const std::string_view found = lookup.item->key;
+          __builtin_prefetch(found.data() + found.size() + lookup.item->inline_value.size() - 1);
         }
+      } else {
+        find_again(lookup, now);
       }
-      find_again(lookup, now);
     }
   }
 }
@@ -86,8 +99,7 @@ void Core::find_batch(std::span<Lookup> lookups, const Now& now) {
 void Core::find_again(Lookup& lookup, const Now& now) {
   const Ref ref = shared_.index.find(lookup.key, lookup.hash);
   if (ref == 0) return;
-  const Record record = shared_.index.record(ref);
-  take(record, record.bits(), lookup.key, lookup.hash, now, lookup.item);
+  take(shared_.index.record(ref), lookup.key, lookup.hash, now, lookup.item);
 }
 
 void Core::drop_dead(std::string_view key, std::uint64_t hash, const Now& now) {

@@ -115,6 +115,9 @@ class Record {
     return key_bytes() == key.size() && equal(at_ + key_at(bits), key.data(), key.size());
   }
   std::string_view key(std::uint8_t bits) const { return {at_ + key_at(bits), key_bytes()}; }
+  // A record without optional parts. Told so, the compiler knows where everything is.
+  static bool plain(std::uint8_t bits) { return plain_bits(bits) == bits; }
+  static std::uint8_t plain_bits(std::uint8_t bits) { return bits & kUsesMask; }
   static bool large(std::uint8_t bits) { return (bits & kIsLarge) != 0; }
   std::string_view inline_value(std::uint8_t bits) const {
     return {at_ + key_at(bits) + key_bytes(), inline_bytes()};
