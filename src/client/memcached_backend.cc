@@ -35,6 +35,7 @@ std::expected<void, ClientError> MemcachedBackend::connect() {
 }
 
 std::expected<void, ClientError> MemcachedBackend::start(const SessionRequest& request) {
+  if (session_.is_clogged()) hang_up(ClientStatus::kConnection, "");
   if (fd_ < 0) {
     if (auto connected = connect(); !connected) return connected;
   }

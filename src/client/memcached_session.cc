@@ -164,6 +164,10 @@ std::expected<void, ClientError> MemcachedSession::submit(const SessionRequest& 
   return {};
 }
 
+bool MemcachedSession::is_clogged() const {
+  return waiting_.empty() && output().size() > kOutputBytesMax;
+}
+
 void MemcachedSession::sent(std::size_t bytes, Nanos now) {
   moved_ = now;
   sent_ += bytes;

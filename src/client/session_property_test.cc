@@ -111,7 +111,8 @@ class Storm {
       // Of few sizes, so that versions of one item have fragments that fit each other.
       const bool large = prng_.below(6) == 0;
       if (large) plan.key = "large" + std::to_string(prng_.below(2));
-      plan.value = value_named(next_, large ? 20'000 << (4 * prng_.below(2)) : prng_.below(1000));
+      const std::uint64_t bytes = large ? 20'000U << (4 * prng_.below(2)) : prng_.below(1000);
+      plan.value = value_named(next_, bytes);
     } else if (dice < 60) {
       plan.op = DatagramOp::kDelete;
     } else {
