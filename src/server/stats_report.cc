@@ -78,6 +78,8 @@ constexpr NamedCounter kCoreCounters[] = {
     {"replies_dropped", Counter::kRepliesDropped},
     {"fragments_dropped", Counter::kFragmentsDropped},
     {"assemblies_expired", Counter::kAssembliesExpired},
+    {"datagrams_dropped", Counter::kDatagramsDropped},
+    {"stolen", Counter::kStolen},
 };
 
 // A gauge that is the sum of what several threads count up and down: read while one of them moves

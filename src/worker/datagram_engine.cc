@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "worker/idle_workers.h"
 
 namespace minos {
 
@@ -43,6 +42,8 @@ void DatagramEngine::adopt(const CorePlan& plan) {
   plan_ = &plan;
   dispatches_ = policy_.place({RequestKind::kRead, 0, 0, config_.self}, plan).where ==
                 Placement::Where::kIdleCore;
+  const RequestFacts large{RequestKind::kRead, 0, kItemBytesMax, config_.self};
+  const bool to_completion = policy_.place(large, plan).where == Placement::Where::kRunNow;
   const std::uint16_t workers = plan.core_count();
   const std::uint32_t queues_each = (shared_.queues() + workers - 1U) / workers;
   const std::uint32_t burst = std::max(config_.burst_requests / queues_each,
@@ -61,6 +62,8 @@ void DatagramEngine::adopt(const CorePlan& plan) {
     const std::uint32_t stolen = policy_.steal_quota(config_.self, owner, burst, plan);
     if (stolen != 0) steal_queues_.push_back({queue, stolen});
   }
+  // A request that is run to completion holds up what was received with it.
+  shares_ = to_completion && !steal_queues_.empty();
 }
 
 // A core that must finish what it began serves nobody before; one whose workers are behind leaves
@@ -101,12 +104,14 @@ std::uint32_t DatagramEngine::take_hand_offs() {
   std::size_t used = 0;
   for (PacketMessage& message : popped_) {
     Incoming& in = batch[used++];
-    in.placed = true;
     if (auto* const fragment = std::get_if<ForwardedFragment>(&message)) {
       in.kept = &fragment->packet;
       in.fragment = true;
+      in.placed = true;
     } else {
-      in.kept = &std::get<ForwardedRequest>(message).packet;
+      auto& forwarded = std::get<ForwardedRequest>(message);
+      in.kept = &forwarded.packet;
+      in.placed = forwarded.placed;
     }
     in.peer = &in.kept->peer();
     in.bytes = in.kept->bytes();
@@ -123,7 +128,8 @@ std::uint32_t DatagramEngine::run(std::span<const RxPacket> packets, std::uint32
     dispatch(packets);
     return 0;
   }
-  wake_thief(queues_full);
+  if (queues_full != 0) wake_thief();
+  if (shares_) return run_shared(packets);
   std::uint32_t executed = 0;
   std::array<Incoming, kBurstRequestsMax> batch;
   while (!packets.empty()) {
@@ -241,36 +247,6 @@ bool DatagramEngine::forward(PacketMessage message, CoreId to) {
   stats_.add(Counter::kHandOffsOut);
   waker_.wake(to);
   return true;
-}
-
-// An idle core that sleeps is told that there is something to take.
-void DatagramEngine::wake_thief(std::uint32_t queues_full) {
-  if (queues_full == 0) return;
-  for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
-    const CoreId core{i};
-    if (core == config_.self || !mesh_.sleeps(core)) continue;
-    if (policy_.steal_quota(core, config_.self, config_.burst_requests, *plan_) == 0) continue;
-    return waker_.wake(core);
-  }
-}
-
-void DatagramEngine::dispatch(std::span<const RxPacket> packets) {
-  for (const RxPacket& packet : packets) {
-    KeptPacket kept = port(packet.peer).keep(packet);
-    if (kept) dispatch_.push_back(std::move(kept));
-  }
-  feed_workers();
-}
-
-// Late binding: a request waits here until some worker has nothing else to do.
-void DatagramEngine::feed_workers() {
-  while (!dispatch_.empty()) {
-    const auto worker = claim_worker(mesh_, *plan_, config_.self);
-    if (!worker) return;
-    PacketMessage message = ForwardedRequest{std::move(dispatch_.front())};
-    dispatch_.pop_front();
-    forward(std::move(message), *worker);
-  }
 }
 
 // What goes on without a packet: writes that wait for memory, and the end of what nothing came of.

@@ -37,7 +37,7 @@ class DatagramEngine {
   std::span<const RxQueueQuota> rx_queues() const;
   std::span<const RxQueueQuota> steal_queues() const { return steal_queues_; }
   // Work is at hand that needs no packet.
-  bool busy() const { return !large_.empty(); }
+  bool busy() const { return !large_.empty() || !shared_.received[config_.self.value].empty(); }
   // Requests wait for an idle worker.
   bool awaits_worker() const { return !dispatch_.empty(); }
   // Something was handed to this core and not taken yet.
@@ -67,7 +67,7 @@ class DatagramEngine {
     const RxPacket* received = nullptr;  // or
     KeptPacket* kept = nullptr;
     bool fragment = false;  // handed to this core, where its value is put together
-    bool placed = false;    // handed to this core to be executed here
+    bool placed = false;    // handed to this core, which was chosen, by one that has admitted it
   };
   struct Request {
     Incoming in;
@@ -89,9 +89,14 @@ class DatagramEngine {
   void execute(Request& request);
   KeptPacket keep(const Incoming& in);
   bool forward(PacketMessage message, CoreId to);
+
+  // datagram_sharing.cc
   void dispatch(std::span<const RxPacket> packets);
   void feed_workers();
-  void wake_thief(std::uint32_t queues_full);
+  void wake_thief();
+  std::uint32_t run_shared(std::span<const RxPacket> packets);
+  std::uint32_t take_shared(StealQueue& queue);
+  std::uint32_t steal();
 
   // datagram_read.cc
   void get(Request& request);
@@ -154,6 +159,7 @@ class DatagramEngine {
 
   const CorePlan* plan_ = nullptr;
   bool dispatches_ = false;  // hands every request to a worker that is idle
+  bool shares_ = false;      // lets idle cores have what it has received and not begun
   std::vector<RxQueueQuota> rx_queues_;
   std::vector<RxQueueQuota> steal_queues_;
 

@@ -52,7 +52,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{PolicyKind::kElastic, 4, 4}, Case{PolicyKind::kElastic, 3, 8},
                     Case{PolicyKind::kSizeAware, 1, 1}, Case{PolicyKind::kSizeAware, 2, 2},
                     Case{PolicyKind::kSizeAware, 8, 8}, Case{PolicyKind::kKeyHash, 1, 1},
-                    Case{PolicyKind::kKeyHash, 4, 4}),
+                    Case{PolicyKind::kKeyHash, 4, 4}, Case{PolicyKind::kWorkStealing, 1, 1},
+                    Case{PolicyKind::kWorkStealing, 4, 4}, Case{PolicyKind::kSoftwareHandoff, 1, 1},
+                    Case{PolicyKind::kSoftwareHandoff, 2, 2},
+                    Case{PolicyKind::kSoftwareHandoff, 4, 8}),
     [](const auto& tested) {
       std::string name(name_of(tested.param.policy));
       std::erase(name, '-');

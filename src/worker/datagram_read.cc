@@ -88,7 +88,7 @@ void DatagramEngine::send_item(Request& request, const ItemRef& item) {
     return send_fragments(request, front, item.inline_value, end);
   }
   KeptPacket kept = keep(request.in);
-  if (!kept || !forward(ForwardedRequest{std::move(kept)}, placement.core)) {
+  if (!kept || !forward(ForwardedRequest{std::move(kept), true}, placement.core)) {
     reply_status(request, DatagramStatus::kBusy);
   }
 }

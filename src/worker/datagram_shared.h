@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "worker/address_token.h"
 #include "worker/packet_mesh.h"
+#include "worker/steal_queue.h"
 #include "worker/write_window.h"
 
 namespace minos {
@@ -15,7 +16,7 @@ namespace minos {
 struct DatagramShared {
   DatagramShared(KvStore& store, std::uint16_t workers, std::uint16_t queues,
                  const AddressTokens::Secret& secret)
-      : tokens(secret), mesh(workers) {
+      : tokens(secret), mesh(workers), received(workers) {
     for (std::uint16_t i = 0; i < queues; ++i) {
       windows.push_back(std::make_unique<WriteWindow>(store));
     }
@@ -26,6 +27,7 @@ struct DatagramShared {
   const AddressTokens tokens;
   PacketMesh mesh;
   std::vector<std::unique_ptr<WriteWindow>> windows;  // of each RX queue
+  std::vector<StealQueue> received;                   // of each worker, under work stealing
 };
 
 }  // namespace minos

@@ -15,6 +15,7 @@ namespace minos {
 // A request that another core received, to be executed here.
 struct ForwardedRequest {
   KeptPacket packet;
+  bool placed = false;  // its address is proven, and this core was chosen for its size
 };
 // A fragment of a value that is put together here.
 struct ForwardedFragment {

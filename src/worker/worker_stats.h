@@ -70,8 +70,10 @@ enum class Counter : std::uint8_t {
   kRepliesDropped,    // no room to send
   kFragmentsDropped,  // no memory, or no room on the way to another core
   kAssembliesExpired,
+  kDatagramsDropped,  // no memory, or no place, to keep them
+  kStolen,            // requests taken from another core that had received them
 };
-inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kAssembliesExpired) + 1;
+inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kStolen) + 1;
 
 // One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
 // instead of writing to another worker's counters.
