@@ -37,7 +37,10 @@ class ClientOverTcp : public ::testing::Test {
     auto listeners = listen_tcp("127.0.0.1", 0, 16);
     CHECK(listeners);
     url_ = "memcached://127.0.0.1:" + std::to_string(port_of(listeners->front().get()));
-    auto server = Server::create(options, std::move(*listeners));
+    options.transports = {TransportKind::kTcp};
+    ServerSockets sockets;
+    sockets.listeners = std::move(*listeners);
+    auto server = Server::create(options, std::move(sockets));
     CHECK(server);
     server_ = std::move(*server);
     CHECK(server_->start());
