@@ -232,7 +232,8 @@ TEST_P(EveryPolicy, ARetryIsToldWhatIsMissing) {
 TEST_P(EveryPolicy, AnUnfinishedValueIsForgotten) {
   client_.learn_token();
   const std::uint64_t used = server_.store().memory().large_bytes;
-  const auto parts = DatagramClient::fragments(request(kSet, "key", text_of(500'000)), 1000);
+  const std::string value = text_of(500'000);
+  const auto parts = DatagramClient::fragments(request(kSet, "key", value), 1000);
   const std::uint32_t id = client_.next_id();
   for (std::size_t i = 1; i < parts.size(); ++i) client_.send(parts[i], id);
   ASSERT_TRUE(server_.run());
@@ -241,7 +242,6 @@ TEST_P(EveryPolicy, AnUnfinishedValueIsForgotten) {
   EXPECT_EQ(server_.sum(Counter::kAssembliesExpired), 1U);
   EXPECT_EQ(client_.status(request(kGet, "key")), kNotFound);
   EXPECT_LE(server_.store().memory().large_bytes, used + kMiB);
-  // And begun anew, under the same id.
   for (const Datagram& part : parts) client_.send(part, id);
   ASSERT_TRUE(server_.run());
   EXPECT_EQ(client_.take().size(), 1U);
@@ -361,7 +361,8 @@ TEST_P(EveryPolicy, GarbageIsCountedAndNeverAmplified) {
 TEST_P(EveryPolicy, TooLargeIsRefusedAndTheOldValueGoes) {
   client_.learn_token();
   EXPECT_EQ(client_.status(request(kSet, "key", "old")), kOk);
-  const auto parts = DatagramClient::fragments(request(kSet, "key", text_of(kMiB + 1)), 1400);
+  const std::string value = text_of(kMiB + 1);
+  const auto parts = DatagramClient::fragments(request(kSet, "key", value), 1400);
   client_.send(parts[0], 900);
   ASSERT_TRUE(server_.run());
   const auto replies = client_.take();
