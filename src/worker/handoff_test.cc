@@ -237,6 +237,7 @@ TEST(WorkStealing, IdleCoreTakesOverHalfOfWhatWaits) {
   FakeServer server(options);
   std::vector<Peer*> peers;
   for (int i = 0; i < 64; ++i) peers.push_back(&server.connect(CoreId{0}));
+  server.step_all();          // the other core polls in vain
   EXPECT_TRUE(server.run());  // both sleep
   for (Peer* peer : peers) {
     for (int i = 0; i < 100; ++i) peer->to_server += "get a\r\n";

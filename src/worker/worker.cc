@@ -290,7 +290,9 @@ void Worker::note_served(const Connection& connection, std::uint64_t value_bytes
 }
 
 bool Worker::prepare_sleep() {
-  note_idle();
+  // Others count as idle only if they polled in vain before: offers to every core that sleeps would
+  // move connections to and fro.
+  if (runs_guests()) note_idle();
   if (waker_.any()) return false;
   mesh_.begin_sleep(config_.self);
   const bool dispatch_waits = waiting_ != 0 || (datagrams_ && datagrams_->awaits_worker());

@@ -76,7 +76,7 @@ def test_ends_well_in_the_middle_of_hand_offs(policy):
     hand_offs = 0
     for number in range(ROUNDS):
         server = harness.Server(["-t", 4, f"--sharding={policy}", "--epoch-ms=10",
-                                 "--large-percentile=60"])
+                                 "--large-percentile=60", "--busy-poll-us=100"])
         stop = threading.Event()
         clients = threading.Thread(target=keep_busy, args=(server.address, stop, number))
         try:
