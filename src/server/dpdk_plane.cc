@@ -40,8 +40,7 @@ std::expected<std::unique_ptr<DpdkPlane>, std::string> DpdkPlane::open(
   DpdkDevice::Options wanted;
   wanted.address = options.dpdk_address;
   wanted.base_port = options.datagram_port;
-  // Each worker sends by a TX queue of its own.
-  wanted.queues = std::max(options.threads, options.queue_count());
+  wanted.queues = options.queue_count();
   std::vector<std::string> arguments;
   std::istringstream words(options.dpdk_arguments);
   for (std::string word; words >> word;) arguments.push_back(word);

@@ -66,7 +66,11 @@ struct ServerOptions {
   std::string user;
   bool shutdown_command = false;
 
-  std::uint16_t queue_count() const { return rx_queues == 0 ? threads : rx_queues; }
+  // A DPDK device has as many queues of either kind, and each worker a TX queue of its own.
+  std::uint16_t queue_count() const {
+    if (rx_queues == 0) return threads;
+    return has(TransportKind::kDpdk) ? std::max(rx_queues, threads) : rx_queues;
+  }
   bool has(TransportKind kind) const {
     return std::ranges::find(transports, kind) != transports.end();
   }

@@ -87,7 +87,7 @@ void DatagramEngine::begin(Now now, Nanos arrived) {
 
 std::uint32_t DatagramEngine::take_hand_offs() {
   popped_.clear();
-  while (popped_.size() < kBurstRequestsMax) {
+  while (popped_.size() < kBurstRequestsMax && large_.size() < kLargeRepliesMax) {
     PacketMessage message = shared_.mesh.try_pop(config_.self);
     if (std::holds_alternative<std::monostate>(message)) break;
     stats_.add(Counter::kHandOffsIn);

@@ -56,6 +56,8 @@ class DatagramEngine {
   bool must_finish() const { return must_finish_; }
   // Sends a quantum of the large reply whose turn it is; returns the bytes of values.
   std::uint64_t send_quantum();
+  // Instead, when this core may not.
+  void pass_on_large();
   // May more requests wait in RX queues than were taken?
   std::uint32_t small_waiting() const { return small_waiting_; }
 

@@ -154,6 +154,16 @@ void DatagramEngine::send_large(Request& request, const ItemRef& item, const Dat
   large_.push_back(std::move(reply));
 }
 
+// A plan that came after the reply was placed may give it to another core.
+void DatagramEngine::pass_on_large() {
+  const LargeReply& first = large_.front();
+  const Placement placement = place(RequestKind::kRead, 0, first.value.value_bytes());
+  if (placement.where != Placement::Where::kHandOff) return;
+  if (!shared_.mesh.has_room(config_.self, placement.core)) return stats_.add(Counter::kRingFull);
+  forward(std::move(large_.front()), placement.core);
+  large_.pop_front();
+}
+
 std::uint64_t DatagramEngine::send_quantum() {
   LargeReply& reply = large_.front();
   const std::uint64_t from = reply.next.value_offset;

@@ -130,5 +130,30 @@ TEST(DatagramSharing, SizeAwareSendsTheHugeToItsCore) {
   EXPECT_EQ(busy.server.stats(CoreId{1}).get(Counter::kLargeRequests), 1U);
 }
 
+TEST(DatagramSharing, AReplyFollowsThePlan) {
+  Busy busy(PolicyKind::kSizeAware, 2);
+  const auto publish = [&](std::uint16_t large) {
+    CorePlan plan = busy.server.plan();
+    ++plan.version;
+    plan.threshold_bytes = 10'000;
+    for (std::uint16_t i = 0; i < 2; ++i) {
+      plan.cores[i].role = i == large ? CoreRole::kLarge : CoreRole::kSmall;
+      plan.cores[i].large_range = i == large ? SizeRange{10'001, ~std::uint64_t{0}} : SizeRange{};
+    }
+    busy.server.publish(plan);
+  };
+  publish(1);
+  busy.server.step_all();
+  busy.client.send(get_of("huge"), 1000, 0);
+  for (int i = 0; i < 4; ++i) busy.server.step_all();
+  EXPECT_EQ(busy.server.stats(CoreId{0}).get(Counter::kQuanta), 0U);
+  EXPECT_GT(busy.server.stats(CoreId{1}).get(Counter::kQuanta), 0U);
+  publish(0);
+  ASSERT_TRUE(busy.server.run());
+  EXPECT_GT(busy.server.stats(CoreId{0}).get(Counter::kQuanta), 0U);
+  EXPECT_EQ(busy.server.stats(CoreId{0}).get(Counter::kLargeRequests), 1U);
+  EXPECT_EQ(DatagramClient::value_of(busy.client.take())->size(), 500'000U);
+}
+
 }  // namespace
 }  // namespace minos

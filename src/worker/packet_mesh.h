@@ -40,6 +40,11 @@ class PacketMesh {
     return ring(from, to).try_push(std::move(message));
   }
 
+  // The producer's view: false until the other side takes something.
+  bool has_room(CoreId from, CoreId to) const {
+    return rings_[index(from, to)]->size_approx() < kMeshRingMessages;
+  }
+
   // At most one message, from each producer's ring in turn; monostate when all are empty.
   PacketMessage try_pop(CoreId self) {
     std::uint16_t& next = consumers_[self.value].next_producer;

@@ -201,6 +201,7 @@ void Worker::run_datagram_quantum() {
   const bool must = datagrams_->must_finish();
   if (!must && !policy_.may_start_large(load_facts(), *plan_)) {
     ++bursts_since_quantum_;
+    datagrams_->pass_on_large();
     return;
   }
   bursts_since_quantum_ = 0;
