@@ -8,10 +8,12 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/dpdk_channels.h"
 #include "cli/exit_codes.h"
 #include "cli/progress.h"
 #include "client/address.h"
@@ -22,11 +24,21 @@
 namespace minos {
 namespace {
 
-constexpr std::uint16_t kMemcachedPort = 11211;
-constexpr std::uint16_t kRedisPort = 6379;
+// Each protocol with the server that it is usually found at.
+struct Usual {
+  ProtocolKind kind;
+  const char* host;
+  std::uint16_t port;
+};
+constexpr Usual kUsual[] = {{ProtocolKind::kMemcached, "127.0.0.1", 11211},
+                            {ProtocolKind::kRedis, "127.0.0.1", 6379},
+                            {ProtocolKind::kUdp, "127.0.0.1", 11300},
+                            {ProtocolKind::kDpdk, "10.0.0.1", 11300}};
 
 struct Arguments {
   LoadOptions load;
+  DpdkTarget dpdk;
+  OpenChannels open_channels;
   std::string server;
   std::string protocol = "memcached";
   std::string spread;
@@ -55,9 +67,11 @@ std::string finish(Arguments& arguments) {
     return "--preload and --no-preload exclude each other";
   }
   load.preload = !arguments.no_preload;
-  const bool redis = arguments.protocol == "redis";
-  load.protocol = redis ? ProtocolKind::kRedis : ProtocolKind::kMemcached;
-  load.server.port = redis ? kRedisPort : kMemcachedPort;
+  for (const Usual& usual : kUsual) {
+    if (protocol_name(usual.kind) != arguments.protocol) continue;
+    load.protocol = usual.kind;
+    load.server = {.host = usual.host, .port = usual.port};
+  }
   if (!arguments.server.empty()) {
     const auto address = parse_address(arguments.server, load.server.port);
     if (!address) return "--server: " + address.error();
@@ -68,8 +82,16 @@ std::string finish(Arguments& arguments) {
         {"round-robin", Spread::kRoundRobin}, {"random", Spread::kRandom}, {"idle", Spread::kIdle}};
     load.spread = kSpreads.at(arguments.spread);
   }
-  const auto checked = check_options(load);
-  return checked ? std::string() : checked.error();
+  if (const auto checked = check_options(load); !checked) return checked.error();
+  if (load.protocol != ProtocolKind::kDpdk) {
+    if (!arguments.dpdk.vhost.empty()) return "--dpdk-vhost needs --protocol=dpdk";
+    if (!arguments.dpdk.arguments.empty()) return "--dpdk-args needs --protocol=dpdk";
+    return {};
+  }
+  auto channels = dpdk_channels(arguments.dpdk, load.server);
+  if (!channels) return channels.error();
+  arguments.open_channels = std::move(*channels);
+  return {};
 }
 
 int print_report(const Arguments& arguments, const LoadReport& report, std::ofstream& file) {
@@ -116,7 +138,8 @@ int run(Arguments& arguments) {
   LoadReport report;
   {
     ProgressPrinter printer;
-    LoadHooks hooks{.progress = {}, .interrupted = &interrupted};
+    LoadHooks hooks{
+        .progress = {}, .interrupted = &interrupted, .open_channels = arguments.open_channels};
     if (!arguments.quiet) {
       hooks.progress = [&](const LoadProgress& progress) { printer.show(progress); };
     }
@@ -128,12 +151,17 @@ int run(Arguments& arguments) {
 void add_target_options(CLI::App& command, Arguments& arguments) {
   LoadOptions& load = arguments.load;
   command.add_option("--server", arguments.server,
-                     "HOST:PORT to load [127.0.0.1:11211, for redis 127.0.0.1:6379]");
-  command.add_option("--protocol", arguments.protocol, "memcached (text) or redis (RESP2)")
-      ->check(CLI::IsMember({"memcached", "redis"}))
+                     "HOST:PORT to load [127.0.0.1:11211, for redis 127.0.0.1:6379, for udp "
+                     "127.0.0.1:11300, for dpdk 10.0.0.1:11300]");
+  command
+      .add_option("--protocol", arguments.protocol,
+                  "memcached (text) or redis (RESP2) over TCP; Minos datagrams over the kernel's "
+                  "udp or over dpdk")
+      ->check(CLI::IsMember({"memcached", "redis", "udp", "dpdk"}))
       ->capture_default_str();
-  command.add_option("--connections", load.connections, "TCP connections, of all threads together")
-      ->capture_default_str();
+  command.add_option("--connections", load.connections,
+                     "TCP connections, of all threads together [50]; for datagrams source ports "
+                     "[one for each thread]");
   command.add_option("--threads", load.threads, "Threads that make the load")
       ->capture_default_str();
   command.add_option("--cpus", load.cpus, "CPUs to run on, such as 1,3: one thread each, in turn")
@@ -141,6 +169,21 @@ void add_target_options(CLI::App& command, Arguments& arguments) {
   command
       .add_option("--timeout", load.timeout_s,
                   "Seconds that the server may be silent while a reply is due")
+      ->capture_default_str();
+}
+
+void add_dpdk_options(CLI::App& command, Arguments& arguments) {
+  DpdkTarget& dpdk = arguments.dpdk;
+  command.add_option("--dpdk-vhost", dpdk.vhost,
+                     "Path of the socket that a minosd on this machine has its virtio device at");
+  command.add_option("--dpdk-args", dpdk.arguments,
+                     "Arguments of DPDK itself, such as \"-a 0000:3b:00.0\" for a device");
+  command.add_option("--dpdk-address", dpdk.address, "IPv4 address of this client, over DPDK")
+      ->capture_default_str();
+  command
+      .add_option("--queues", dpdk.queues,
+                  "Over DPDK: queues of the server's device, the larger of minosd's --threads and "
+                  "--rx-queues")
       ->capture_default_str();
 }
 
@@ -218,8 +261,9 @@ void add_output_options(CLI::App& command, Arguments& arguments) {
 void add_load_command(CLI::App& app, int& exit_code) {
   static Arguments arguments;  // the callback outlives this function
   CLI::App& command = *app.add_subcommand(
-      "load", "Load a memcached or redis server and measure it; docs/load.md tells more.");
+      "load", "Load a minosd, memcached or redis server and measure it; docs/load.md tells more.");
   add_target_options(command, arguments);
+  add_dpdk_options(command, arguments);
   add_pace_options(command, arguments);
   add_data_options(command, arguments);
   add_output_options(command, arguments);

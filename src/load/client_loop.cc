@@ -27,6 +27,10 @@ constexpr int kEventsPerPoll = 32;
 constexpr std::uint64_t kDropBytesMin = 16 * 1024;
 constexpr std::uint64_t kDropBytesMax = 1 << 20;
 
+// Of a preload, on each connection.
+constexpr std::size_t kPreloadDepth = 32;
+constexpr std::uint64_t kPreloadPendingBytesMax = 1 << 20;
+
 }  // namespace
 
 Nanos monotonic_now() {
@@ -64,6 +68,12 @@ std::expected<void, std::string> ClientLoop::connect(const Address& address, std
     CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, *fd, &event) == 0);
   }
   return {};
+}
+
+bool ClientLoop::preload_room(std::uint32_t connection) const {
+  const Session& session = connections_[connection].session;
+  return session.outstanding() < kPreloadDepth &&
+         session.output().pending_bytes() < kPreloadPendingBytesMax;
 }
 
 void ClientLoop::push(std::uint32_t connection, const LoadRequest& request, Nanos scheduled,
@@ -195,7 +205,7 @@ void ClientLoop::check_silence(Nanos now) {
 void ClientLoop::fail(std::uint32_t index, std::string_view cause) {
   if (!failure_.empty()) return;
   failure_ = fmt::format("connection {} of {} to {}: {} ({} requests outstanding on it)", index + 1,
-                         connections(), server_, cause, session(index).outstanding());
+                         connections(), server_, cause, outstanding_on(index));
 }
 
 std::string ClientLoop::first_refusal() const {

@@ -10,24 +10,16 @@
 
 #include "base/units.h"
 #include "client/address.h"
+#include "load/load_loop.h"
 #include "load/session.h"
 
 namespace minos {
 
-// Time on the clock that a load is measured with.
-Nanos monotonic_now();
-
-// The sockets of one load thread: carries bytes between kernel and Sessions, and decides nothing.
-// One receive per readable connection takes all that is there, one send per connection all that is
-// due.
-class ClientLoop {
+// The TCP sockets of one load thread: carries bytes between kernel and Sessions, and decides
+// nothing. One receive per readable connection takes all that is there, one send per connection all
+// that is due.
+class ClientLoop final : public LoadLoop {
  public:
-  struct Arrived {
-    FinishedRequest done;
-    std::uint32_t connection;
-    Nanos at;
-    Nanos kernel_at;  // when the kernel had the bytes that finished it; with kernel_times only
-  };
   struct Options {
     bool verify = false;
     bool kernel_times = false;  // fill FinishedRequest::sent and Arrived::kernel_at
@@ -36,33 +28,32 @@ class ClientLoop {
 
   // `keys` outlives the loop.
   ClientLoop(const LoadProtocol& protocol, const KeySpace& keys, const Options& options);
-  ~ClientLoop();
+  ~ClientLoop() override;
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
 
   std::expected<void, std::string> connect(const Address& address, std::uint32_t count);
 
-  std::uint32_t connections() const { return static_cast<std::uint32_t>(connections_.size()); }
-  Session& session(std::uint32_t connection) { return connections_[connection].session; }
+  std::uint32_t connections() const override {
+    return static_cast<std::uint32_t>(connections_.size());
+  }
+  std::uint64_t outstanding() const override { return outstanding_; }
+  std::uint64_t outstanding_on(std::uint32_t connection) const override {
+    return connections_[connection].session.outstanding();
+  }
+  bool has_room(std::uint32_t /*connection*/) const override { return true; }
+  bool preload_room(std::uint32_t connection) const override;
 
-  // Queues a request; flush() sends it.
-  void push(std::uint32_t connection, const LoadRequest& request, Nanos scheduled, Nanos now);
-  void flush();
+  void push(std::uint32_t connection, const LoadRequest& request, Nanos scheduled,
+            Nanos now) override;
+  void flush() override;
+  void poll(Nanos wait, std::vector<Arrived>& out) override;
+  void check_silence(Nanos now) override;
 
-  // Waits up to `wait` for replies (zero: only looks) and appends them.
-  void poll(Nanos wait, std::vector<Arrived>& out);
-
-  // Fails the loop if a server has been silent for too long.
-  void check_silence(Nanos now);
-
-  // Why the loop stopped working; empty while it works.
-  const std::string& failure() const { return failure_; }
-
-  std::uint64_t outstanding() const { return outstanding_; }
-  std::uint64_t bytes_in() const { return bytes_in_; }
-  std::uint64_t bytes_out() const { return bytes_out_; }
-  // The first error reply on any connection, empty when there was none.
-  std::string first_refusal() const;
+  const std::string& failure() const override { return failure_; }
+  std::string first_refusal() const override;
+  std::uint64_t bytes_in() const override { return bytes_in_; }
+  std::uint64_t bytes_out() const override { return bytes_out_; }
 
  private:
   struct Connection {

@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "client/udp_channel.h"
+#include "load/datagram_counters.h"
 #include "load/load_thread.h"
 
 namespace minos {
@@ -14,6 +18,19 @@ namespace {
 
 constexpr Nanos kProgressEvery = millis(200);
 constexpr Nanos kWakeEvery = millis(20);
+
+OpenChannels udp_channels(const Address& server) {
+  return [&server](std::uint32_t /*thread*/,
+                   std::uint32_t count) -> std::expected<DatagramChannels, std::string> {
+    DatagramChannels channels;
+    while (channels.size() < count) {
+      auto channel = UdpChannel::open(server, {});
+      if (!channel) return std::unexpected(channel.error());
+      channels.push_back(std::move(*channel));
+    }
+    return channels;
+  };
+}
 
 // Lets every thread reach its loop before the first request is due.
 constexpr Nanos kStartDelay = millis(20);
@@ -28,8 +45,10 @@ class Generator {
   }
 
   LoadReport go() {
+    const OpenChannels open =
+        hooks_.open_channels ? hooks_.open_channels : udp_channels(options_.server);
     for (LoadThread& thread : threads_) {
-      if (!stop_) thread.connect();
+      if (!stop_) thread.connect(open);
     }
     if (!stop_ && options_.preloads()) preload();
     if (!stop_ && !options_.preload_only) run();
@@ -113,10 +132,15 @@ class Generator {
       report_.bytes_out += thread.bytes_out();
       report_.unissued += thread.unissued();
       report_.unanswered += thread.unanswered();
+      if (const auto& counters = thread.datagrams()) {
+        report_.datagrams =
+            combined(report_.datagrams.value_or(SessionCounters()), *counters, std::plus());
+      }
     }
     if (!stop_ && report_.unanswered > 0) {
-      report_.error = fmt::format("the server had not answered {} requests {} s after the end",
-                                  report_.unanswered, options_.timeout_s);
+      report_.error = fmt::format(
+          "the server had not answered {} requests {} s {}", report_.unanswered, options_.timeout_s,
+          is_datagrams(options_.protocol) ? "after they were sent" : "after the end");
     }
   }
 

@@ -8,6 +8,7 @@
 
 #include "base/histogram.h"
 #include "base/units.h"
+#include "load/datagram_loop.h"
 #include "load/options.h"
 #include "load/recorder.h"
 
@@ -27,6 +28,8 @@ struct LoadHooks {
   std::function<void(const LoadProgress&)> progress;
   // Ends the load early when it becomes true; may be null.
   const std::atomic<bool>* interrupted = nullptr;
+  // Where the protocol is datagrams, on the thread that calls run_load(). Empty: kernel UDP.
+  OpenChannels open_channels;
 };
 
 // The outcome of a load; what is missing was not reached.
@@ -44,6 +47,7 @@ struct LoadReport {
   std::uint64_t bytes_out = 0;
   std::uint64_t unissued = 0;
   std::uint64_t unanswered = 0;
+  std::optional<SessionCounters> datagrams;  // of the run, where the protocol is datagrams
 };
 
 // Connects, preloads and runs, as asked. `options` have passed check_options().

@@ -3,9 +3,13 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <functional>
+#include <random>
 #include <utility>
 
 #include "load/arrivals.h"
+#include "load/client_loop.h"
+#include "load/datagram_counters.h"
 #include "load/request_stream.h"
 
 namespace minos {
@@ -18,8 +22,9 @@ constexpr std::uint64_t kOutstandingMax = 1 << 17;
 // Replies are looked at after so many requests, however many are due.
 constexpr int kIssueBurst = 64;
 
-constexpr std::size_t kPreloadDepth = 32;
-constexpr std::uint64_t kPreloadPendingBytesMax = 1 << 20;
+// Of a datagram connection. Room for a request takes half a KiB.
+constexpr std::int64_t kRequestsMin = 256;
+constexpr std::int64_t kRequestsMax = 65'535;
 
 constexpr Nanos kSilenceCheckEvery = millis(20);
 constexpr Nanos kSleepMax = millis(20);
@@ -75,14 +80,7 @@ class LoadThread::Spreader {
 
 LoadThread::LoadThread(const LoadOptions& options, const KeySpace& keys, std::uint32_t index,
                        std::atomic<bool>& stop)
-    : options_(options),
-      keys_(keys),
-      index_(index),
-      stop_(stop),
-      loop_(protocol_of(options.protocol), keys,
-            {.verify = options.verify,
-             .kernel_times = options.kernel_times,
-             .timeout = options.timeout()}) {}
+    : options_(options), keys_(keys), index_(index), stop_(stop) {}
 
 void LoadThread::pin() const {
   if (options_.cpus.empty()) return;
@@ -92,18 +90,57 @@ void LoadThread::pin() const {
   ::pthread_setaffinity_np(::pthread_self(), sizeof(cpus), &cpus);
 }
 
-void LoadThread::connect() {
-  const auto [first, end] = share_of(options_.connections, options_.threads, index_);
-  if (!loop_.connect(options_.server, end - first)) stop_ = true;
+void LoadThread::connect(const OpenChannels& open_channels) {
+  auto opened = open(open_channels);
+  if (opened) {
+    loop_ = std::move(*opened);
+  } else {
+    failure_ = opened.error();
+    stop_ = true;
+  }
+}
+
+std::expected<std::unique_ptr<LoadLoop>, std::string> LoadThread::open(
+    const OpenChannels& open_channels) {
+  const auto [first, end] = share_of(options_.connection_count(), options_.threads, index_);
+  const std::uint32_t count = end - first;
+  if (is_datagrams(options_.protocol)) {
+    auto channels = open_channels(index_, count);
+    if (!channels) return std::unexpected(channels.error());
+    std::random_device random;
+    return std::make_unique<DatagramLoop>(
+        std::move(*channels), keys_,
+        DatagramLoop::Options{.verify = options_.verify,
+                              .timeout = options_.timeout(),
+                              .requests_max = requests_max(count),
+                              .seed = std::uint64_t{random()} << 32 | random(),
+                              .server = options_.server.text()});
+  }
+  auto loop =
+      std::make_unique<ClientLoop>(protocol_of(options_.protocol), keys_,
+                                   ClientLoop::Options{.verify = options_.verify,
+                                                       .kernel_times = options_.kernel_times,
+                                                       .timeout = options_.timeout()});
+  if (auto connected = loop->connect(options_.server, count); !connected) {
+    return std::unexpected(connected.error());
+  }
+  return loop;
+}
+
+// Outstanding on one of so many datagram connections.
+std::uint32_t LoadThread::requests_max(std::uint32_t connections) const {
+  const std::int64_t wanted = options_.open_loop() ? std::int64_t{kOutstandingMax} / connections
+                                                   : options_.depth.value_or(1);
+  return static_cast<std::uint32_t>(std::clamp(wanted, kRequestsMin, kRequestsMax));
 }
 
 bool LoadThread::running() {
   const Nanos now = monotonic_now();
   if (now - silence_checked_ >= kSilenceCheckEvery) {
     silence_checked_ = now;
-    loop_.check_silence(now);
+    loop_->check_silence(now);
   }
-  if (!loop_.failure().empty()) stop_.store(true, std::memory_order_relaxed);
+  if (!loop_->failure().empty()) stop_.store(true, std::memory_order_relaxed);
   return !stop_.load(std::memory_order_relaxed);
 }
 
@@ -112,19 +149,17 @@ void LoadThread::preload() {
   pin();
   const std::int64_t total = options_.keys + (options_.large_percent > 0 ? options_.large_keys : 0);
   auto [next, end] = share_of(total, options_.threads, index_);
-  while (running() && (next < end || loop_.outstanding() > 0)) {
+  while (running() && (next < end || loop_->outstanding() > 0)) {
     const Nanos now = monotonic_now();
-    for (std::uint32_t i = 0; i < loop_.connections() && next < end; ++i) {
-      Session& session = loop_.session(i);
-      while (next < end && session.outstanding() < kPreloadDepth &&
-             session.output().pending_bytes() < kPreloadPendingBytesMax) {
-        loop_.push(i, request_for(keys_, next++, LoadOp::kSet), now, now);
+    for (std::uint32_t i = 0; i < loop_->connections() && next < end; ++i) {
+      while (next < end && loop_->preload_room(i)) {
+        loop_->push(i, request_for(keys_, next++, LoadOp::kSet), now, now);
       }
     }
-    loop_.flush();
+    loop_->flush();
     arrived_.clear();
-    loop_.poll(millis(10), arrived_);
-    for (const ClientLoop::Arrived& arrived : arrived_) {
+    loop_->poll(millis(10), arrived_);
+    for (const LoadLoop::Arrived& arrived : arrived_) {
       if (arrived.done.status != ReplyStatus::kStored) preload_refused_.add(1);
     }
     preloaded_.add(arrived_.size());
@@ -138,6 +173,7 @@ void LoadThread::run(Nanos start) {
   recorder_.emplace(window_start_, end, millis(options_.slice_ms));
   bytes_in_ = bytes_out_ = 0;
   in_window_ = false;
+  const std::optional<SessionCounters> before = loop_->datagrams();
   if (options_.open_loop()) {
     run_open(start, end);
   } else {
@@ -146,6 +182,7 @@ void LoadThread::run(Nanos start) {
   leave_window();
   drain(end);
   recorder_->finish();
+  if (before) datagrams_ = combined(*loop_->datagrams(), *before, std::minus());
 }
 
 void LoadThread::run_open(Nanos start, Nanos end) {
@@ -155,24 +192,26 @@ void LoadThread::run_open(Nanos start, Nanos end) {
                                  .seed = seed_for(options_.seed, index_, 0)});
   PoissonArrivals arrivals(*options_.rate / static_cast<double>(options_.threads), start,
                            seed_for(options_.seed, index_, 1));
-  Spreader spreader(options_.spread.value_or(Spread::kRoundRobin), loop_.connections(),
+  Spreader spreader(options_.spread.value_or(Spread::kRoundRobin), loop_->connections(),
                     seed_for(options_.seed, index_, 2));
   while (running()) {
     const Nanos now = monotonic_now();
     if (now >= end) break;
     enter_window(now);
     for (int i = 0; i < kIssueBurst && arrivals.next() <= now; ++i) {
-      if (loop_.outstanding() >= kOutstandingMax) break;
+      if (loop_->outstanding() >= kOutstandingMax) break;
+      const std::uint32_t connection = spreader.choose();
+      if (!loop_->has_room(connection)) break;
       recorder_->issued(arrivals.next(), now);
-      loop_.push(spreader.choose(), requests.next(), arrivals.next(), now);
+      loop_->push(connection, requests.next(), arrivals.next(), now);
       arrivals.pop();
     }
-    loop_.flush();
-    loop_.poll(options_.sleep ? std::min(arrivals.next() - now, kSleepMax) : Nanos(0), arrived_);
-    std::uint32_t last = loop_.connections();
-    for (const ClientLoop::Arrived& arrived : arrived_) {
+    loop_->flush();
+    loop_->poll(options_.sleep ? std::min(arrivals.next() - now, kSleepMax) : Nanos(0), arrived_);
+    std::uint32_t last = loop_->connections();
+    for (const LoadLoop::Arrived& arrived : arrived_) {
       const bool seen = std::exchange(last, arrived.connection) == arrived.connection;
-      if (!seen && loop_.session(last).outstanding() == 0) spreader.idle(last);
+      if (!seen && loop_->outstanding_on(last) == 0) spreader.idle(last);
     }
     record_arrived();
   }
@@ -191,18 +230,18 @@ void LoadThread::run_closed(Nanos start, Nanos end) {
   }
   const auto push = [&](std::uint32_t connection, Nanos now) {
     recorder_->issued(now, now);
-    loop_.push(connection, requests.next(), now, now);
+    loop_->push(connection, requests.next(), now, now);
   };
-  for (std::uint32_t i = 0; i < loop_.connections(); ++i) {
+  for (std::uint32_t i = 0; i < loop_->connections(); ++i) {
     for (std::int64_t j = 0; j < options_.depth.value_or(1); ++j) push(i, monotonic_now());
   }
   while (running()) {
-    loop_.flush();
-    loop_.poll(options_.sleep ? kSleepMax : Nanos(0), arrived_);
+    loop_->flush();
+    loop_->poll(options_.sleep ? kSleepMax : Nanos(0), arrived_);
     const Nanos now = monotonic_now();
     if (now >= end) break;
     enter_window(now);
-    for (const ClientLoop::Arrived& arrived : arrived_) push(arrived.connection, now);
+    for (const LoadLoop::Arrived& arrived : arrived_) push(arrived.connection, now);
     record_arrived();
   }
   record_arrived();
@@ -210,15 +249,19 @@ void LoadThread::run_closed(Nanos start, Nanos end) {
 
 // Replies to what is already sent, for as long as a server may be silent.
 void LoadThread::drain(Nanos end) {
-  while (loop_.outstanding() > 0 && running() && monotonic_now() < end + options_.timeout()) {
-    loop_.flush();
-    loop_.poll(millis(1), arrived_);
+  while (loop_->outstanding() > 0 && running() && monotonic_now() < end + options_.timeout()) {
+    loop_->flush();
+    loop_->poll(millis(1), arrived_);
     record_arrived();
   }
 }
 
 void LoadThread::record_arrived() {
-  for (const ClientLoop::Arrived& arrived : arrived_) {
+  for (const LoadLoop::Arrived& arrived : arrived_) {
+    if (arrived.done.status == ReplyStatus::kNone) {
+      ++unanswered_;
+      continue;
+    }
     recorder_->record(arrived.done, arrived.at);
     if (arrived.kernel_at != Nanos(0)) {
       recorder_->record_kernel(arrived.done, arrived.kernel_at, arrived.at);
@@ -230,14 +273,14 @@ void LoadThread::record_arrived() {
 void LoadThread::enter_window(Nanos now) {
   if (in_window_ || now < window_start_) return;
   in_window_ = true;
-  bytes_in_ = loop_.bytes_in();
-  bytes_out_ = loop_.bytes_out();
+  bytes_in_ = loop_->bytes_in();
+  bytes_out_ = loop_->bytes_out();
 }
 
 void LoadThread::leave_window() {
   if (!in_window_) return;
-  bytes_in_ = loop_.bytes_in() - bytes_in_;
-  bytes_out_ = loop_.bytes_out() - bytes_out_;
+  bytes_in_ = loop_->bytes_in() - bytes_in_;
+  bytes_out_ = loop_->bytes_out() - bytes_out_;
 }
 
 }  // namespace minos

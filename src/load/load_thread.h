@@ -2,12 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/histogram.h"
-#include "load/client_loop.h"
+#include "load/datagram_loop.h"
+#include "load/load_loop.h"
 #include "load/options.h"
 #include "load/recorder.h"
 
@@ -18,18 +21,19 @@ namespace minos {
 class LoadThread {
  public:
   // `index` in [0, options.threads). `stop` ends every phase early; `options` and `keys` outlive
-  // the thread.
+  // the thread. The rest goes on only after connect() succeeded.
   LoadThread(const LoadOptions& options, const KeySpace& keys, std::uint32_t index,
              std::atomic<bool>& stop);
 
-  void connect();
+  // `open_channels` only where the protocol is datagrams.
+  void connect(const OpenChannels& open_channels);
   void preload();
   // Warms up from `start` on, then measures; returns when every reply is there or none will come.
   void run(Nanos start);
 
   // Empty while all is well. A failure also sets `stop`.
-  const std::string& failure() const { return loop_.failure(); }
-  std::string first_refusal() const { return loop_.first_refusal(); }
+  const std::string& failure() const { return loop_ ? loop_->failure() : failure_; }
+  std::string first_refusal() const { return loop_ ? loop_->first_refusal() : std::string(); }
 
   // Any thread may read these two.
   std::uint64_t preloaded() const { return preloaded_.get(); }
@@ -40,11 +44,15 @@ class LoadThread {
   std::uint64_t bytes_in() const { return bytes_in_; }
   std::uint64_t bytes_out() const { return bytes_out_; }
   std::uint64_t unissued() const { return unissued_; }  // due, but never sent
-  std::uint64_t unanswered() const { return loop_.outstanding(); }
+  std::uint64_t unanswered() const { return unanswered_ + loop_->outstanding(); }
+  // Of the whole run(): nothing over TCP.
+  const std::optional<SessionCounters>& datagrams() const { return datagrams_; }
 
  private:
   class Spreader;
 
+  std::expected<std::unique_ptr<LoadLoop>, std::string> open(const OpenChannels& open_channels);
+  std::uint32_t requests_max(std::uint32_t connections) const;
   void pin() const;
   void run_open(Nanos start, Nanos end);
   void run_closed(Nanos start, Nanos end);
@@ -58,8 +66,9 @@ class LoadThread {
   const KeySpace& keys_;
   std::uint32_t index_;
   std::atomic<bool>& stop_;
-  ClientLoop loop_;
-  std::vector<ClientLoop::Arrived> arrived_;
+  std::unique_ptr<LoadLoop> loop_;
+  std::string failure_;  // of connect()
+  std::vector<LoadLoop::Arrived> arrived_;
   std::optional<Recorder> recorder_;
   Nanos window_start_{0};
   Nanos silence_checked_{0};
@@ -67,6 +76,8 @@ class LoadThread {
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint64_t unissued_ = 0;
+  std::uint64_t unanswered_ = 0;
+  std::optional<SessionCounters> datagrams_;
   SharedCounter preloaded_;
   SharedCounter preload_refused_;
 };

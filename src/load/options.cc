@@ -89,10 +89,21 @@ std::string mode_error(const LoadOptions& o) {
   return {};
 }
 
+std::string protocol_error(const LoadOptions& o) {
+  if (!is_datagrams(o.protocol)) return {};
+  if (o.kernel_times) return "--kernel-times needs TCP: --protocol=memcached or redis";
+  if (o.protocol != ProtocolKind::kDpdk) return {};
+  if (o.threads != 1) {
+    return fmt::format("--threads={}: over DPDK one thread makes the load, --threads=1", o.threads);
+  }
+  if (o.sleep) return "--sleep needs the kernel: over DPDK there is nothing to sleep for";
+  return {};
+}
+
 std::string mix_error(const LoadOptions& o) {
-  if (o.connections < o.threads) {
+  if (o.connection_count() < o.threads) {
     return fmt::format("--connections={} is less than --threads={}: every thread needs one",
-                       o.connections, o.threads);
+                       o.connection_count(), o.threads);
   }
   const std::int64_t room = kKeyNumberMax - o.keys - o.large_keys;
   if (o.first_key > room) {
@@ -123,7 +134,7 @@ KeySpace::Options LoadOptions::key_space() const {
 }
 
 Checked check_options(const LoadOptions& options) {
-  for (const auto check : {first_range_error, cpu_error, mode_error, mix_error}) {
+  for (const auto check : {first_range_error, cpu_error, mode_error, protocol_error, mix_error}) {
     if (std::string error = check(options); !error.empty()) return std::unexpected(error);
   }
   return {};

@@ -21,9 +21,11 @@ enum class Spread : std::uint8_t { kRoundRobin, kRandom, kIdle };
 struct LoadOptions {
   Address server{.host = "127.0.0.1", .port = 11211};
   ProtocolKind protocol = ProtocolKind::kMemcached;
-  std::int64_t threads = 1;                 // 1 to 64
-  std::vector<std::int64_t> cpus;           // thread i runs on cpus[i % size]; empty: anywhere
-  std::int64_t connections = 50;            // of all threads together, threads to 10000
+  std::int64_t threads = 1;        // 1 to 64; over DPDK one
+  std::vector<std::int64_t> cpus;  // thread i runs on cpus[i % size]; empty: anywhere
+  // Of all threads together, threads to 10000; 50, or one for each thread where these are sockets
+  // for datagrams.
+  std::optional<std::int64_t> connections;
   std::optional<double> rate;               // requests/s of an open loop, above 0 to 1e8
   bool closed = false;                      // or a closed loop, of
   std::optional<std::int64_t> depth;        // 1 to 4096 requests outstanding per connection; 1
@@ -47,6 +49,9 @@ struct LoadOptions {
   bool verify = false;
   bool kernel_times = false;
 
+  std::int64_t connection_count() const {
+    return connections.value_or(is_datagrams(protocol) ? threads : 50);
+  }
   bool open_loop() const { return rate.has_value(); }
   bool preloads() const { return preload || preload_only; }
   Nanos timeout() const { return Nanos(static_cast<std::int64_t>(timeout_s * 1e9)); }

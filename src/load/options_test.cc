@@ -35,6 +35,19 @@ TEST(LoadOptions, DefaultsAreFine) {
   EXPECT_TRUE(check_options(preload));
 }
 
+TEST(LoadOptions, EachThreadHasASocketForDatagramsUnlessToldOtherwise) {
+  LoadOptions options = open_loop();
+  options.threads = 60;
+  options.protocol = ProtocolKind::kUdp;
+  EXPECT_TRUE(check_options(options));
+  EXPECT_EQ(options.connection_count(), 60);
+  options.connections = 70;
+  EXPECT_EQ(options.connection_count(), 70);
+  options.connections = 59;
+  EXPECT_THAT(check_options(options).error(), HasSubstr("--connections=59"));
+  EXPECT_EQ(LoadOptions().connection_count(), 50);
+}
+
 TEST(LoadOptions, RangeErrorsNameOptionValueAndRange) {
   EXPECT_EQ(error_after([](auto& o) { o.threads = 0; }),
             "--threads=0 is out of range: 1 to 64 is allowed");
@@ -61,6 +74,21 @@ TEST(LoadOptions, RefusesContradictions) {
                 o.slice_ms = 200;
               }),
               HasSubstr("--slice-ms=200"));
+  EXPECT_THAT(error_after([](auto& o) {
+                o.protocol = ProtocolKind::kUdp;
+                o.kernel_times = true;
+              }),
+              HasSubstr("--kernel-times needs TCP"));
+  EXPECT_THAT(error_after([](auto& o) {
+                o.protocol = ProtocolKind::kDpdk;
+                o.threads = 2;
+              }),
+              HasSubstr("--threads=2"));
+  EXPECT_THAT(error_after([](auto& o) {
+                o.protocol = ProtocolKind::kDpdk;
+                o.sleep = true;
+              }),
+              HasSubstr("--sleep"));
   LoadOptions none;
   none.preload_only = true;
   none.preload = false;

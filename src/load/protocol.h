@@ -9,7 +9,17 @@
 
 namespace minos {
 
-enum class ProtocolKind : std::uint8_t { kMemcached, kRedis };
+// Text over TCP, or Minos datagrams over the kernel's UDP or over DPDK.
+enum class ProtocolKind : std::uint8_t { kMemcached, kRedis, kUdp, kDpdk };
+
+constexpr std::string_view protocol_name(ProtocolKind kind) {
+  constexpr std::string_view kNames[] = {"memcached", "redis", "udp", "dpdk"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+inline bool is_datagrams(ProtocolKind kind) {
+  return kind == ProtocolKind::kUdp || kind == ProtocolKind::kDpdk;
+}
 
 enum class ReplyStatus : std::uint8_t {
   kHit,
@@ -18,6 +28,7 @@ enum class ReplyStatus : std::uint8_t {
   kRefused,       // an error reply
   kWrongSize,     // a value, but not as long as the key's
   kWrongContent,  // only where content is verified
+  kNone,          // no reply within the time that one has
 };
 
 // What the first line of a reply says.
@@ -28,8 +39,8 @@ struct ReplyLine {
   std::uint64_t body_bytes = 0;                // of kBody: these follow, and then the trailer
 };
 
-// What to say to a server, and what its answers mean. Stateless: Session keeps the state. Every
-// reply is one line, and for a hit a body and a fixed trailer.
+// What to say to a server over TCP, and what its answers mean. Stateless: Session keeps the state.
+// Every reply is one line, and for a hit a body and a fixed trailer.
 class LoadProtocol {
  public:
   virtual ~LoadProtocol() = default;
@@ -46,6 +57,7 @@ class LoadProtocol {
 const LoadProtocol& memcached_protocol();
 const LoadProtocol& redis_protocol();
 
+// Of one that is not datagrams.
 inline const LoadProtocol& protocol_of(ProtocolKind kind) {
   return kind == ProtocolKind::kMemcached ? memcached_protocol() : redis_protocol();
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace minos {
 namespace {
 
@@ -113,6 +115,9 @@ void Recorder::record(const FinishedRequest& done, Nanos at) {
     case ReplyStatus::kWrongSize:
     case ReplyStatus::kWrongContent:
       ++stats.wrong;
+      break;
+    case ReplyStatus::kNone:
+      CHECK(done.status != ReplyStatus::kNone);
       break;
   }
   if (arrived && done.request.size_class != SizeClass::kLarge) slices_.record(latency, at);

@@ -69,6 +69,7 @@ class Recorder {
         slices_(window_start, slice),
         kernel_slices_(window_start, slice) {}
 
+  // A request that was answered.
   void record(const FinishedRequest& done, Nanos at);
   // As record(), for the part of the latency that is not the client's own.
   void record_kernel(const FinishedRequest& done, Nanos kernel_at, Nanos at);

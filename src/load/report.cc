@@ -69,13 +69,20 @@ const char* spread_name(const LoadOptions& options) {
   return "round-robin";
 }
 
+Json datagrams_json(const SessionCounters& counters) {
+  return {{"sent", counters.sent},        {"received", counters.received},
+          {"retries", counters.retries},  {"garbage", counters.garbage},
+          {"late", counters.late},        {"busy", counters.refused},
+          {"restarts", counters.restarts}};
+}
+
 Json options_json(const LoadOptions& o) {
   Json out = {{"server", o.server.text()},
-              {"protocol", o.protocol == ProtocolKind::kRedis ? "redis" : "memcached"},
+              {"protocol", protocol_name(o.protocol)},
               {"mode", mode_name(o)},
               {"threads", o.threads},
               {"cpus", o.cpus},
-              {"connections", o.connections},
+              {"connections", o.connection_count()},
               {"rate", nullptr},
               {"depth", nullptr},
               {"spread", nullptr},
@@ -141,6 +148,8 @@ void add_run(Json& out, const LoadOptions& options, const LoadReport& report) {
                         {"max", us(recorder.lateness_max())}};
   out["bytes_in"] = report.bytes_in;
   out["bytes_out"] = report.bytes_out;
+  out["datagrams"] = nullptr;
+  if (report.datagrams) out["datagrams"] = datagrams_json(*report.datagrams);
   for (const Row& row : rows) out["classes"][row.field] = class_json(row.stats, report.window);
   const SliceRecorder::Summary slices = recorder.slices().summary();
   out["slices"] = {{"ms", options.slice_ms},      {"count", slices.slices},
@@ -204,6 +213,13 @@ void print_run(std::back_insert_iterator<std::string> out, const LoadOptions& op
   fmt::format_to(out, "in {:.1f} MiB/s, out {:.1f} MiB/s\n",
                  static_cast<double>(report.bytes_in) * mib_per_s,
                  static_cast<double>(report.bytes_out) * mib_per_s);
+  if (const auto& datagrams = report.datagrams) {
+    fmt::format_to(out,
+                   "datagrams: {} sent, {} received; {} retries, {} busy, {} late, {} garbage, {} "
+                   "values changed meanwhile\n",
+                   datagrams->sent, datagrams->received, datagrams->retries, datagrams->refused,
+                   datagrams->late, datagrams->garbage, datagrams->restarts);
+  }
   if (report.unissued > 0 || report.unanswered > 0) {
     fmt::format_to(out, "{} requests were due but never sent, {} were not answered\n",
                    report.unissued, report.unanswered);

@@ -7,18 +7,11 @@
 
 #include "base/units.h"
 #include "load/key_space.h"
+#include "load/load_loop.h"
 #include "load/output_buffer.h"
 #include "load/protocol.h"
 
 namespace minos {
-
-// A request whose whole reply has arrived.
-struct FinishedRequest {
-  LoadRequest request;
-  ReplyStatus status = ReplyStatus::kHit;
-  Nanos scheduled{0};
-  Nanos sent{0};  // when its first bytes were handed to the kernel, as far as note_sending() says
-};
 
 // One connection without its socket: requests go in, bytes to send come out; received bytes go in,
 // finished requests come out, in the order of the requests. Any number may be outstanding.
@@ -34,6 +27,7 @@ class Session {
   void note_sending(Nanos now);
   std::size_t outstanding() const { return requests_.size() - first_; }
   OutputBuffer& output() { return output_; }
+  const OutputBuffer& output() const { return output_; }
 
   // Appends to `out` the requests that `bytes` finish. False when they cannot be the replies that
   // were asked for: failure() says why, and the session is of no use any more.
