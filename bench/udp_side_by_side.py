@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures minosd's server CPU per GET over the kernel's UDP beside a bare echo.
 
-The echo (bench/udp_echo.cc) answers every datagram with a reply of the same size and does nothing
-else: what it costs is the kernel's share. All servers are up at once on the server CPU; one at a time
-is loaded, from the client CPU, in short slices that alternate. A ratio is the median over the rounds
-of the ratio within a round; a second minosd is the control.
+The echo (bench/udp_echo.cc) answers every datagram with a reply of that size and does nothing
+else: what it costs is the kernel's share. All servers are up at once on the server CPU; one at a
+time is loaded, from the client CPU, in short slices that alternate. A ratio is the median over the
+rounds of the ratio within a round; a second minosd is the control.
 """
 
 import argparse
@@ -32,8 +32,8 @@ def parse_arguments():
 
 
 def start(plan):
-    minosd = [f"{BUILT}/minosd", "--transport=udp", "--datagram-port={port}", "-t", "1", "-m", "256",
-              f"--cores={plan.server_cpu}"]
+    minosd = [f"{BUILT}/minosd", "--transport=udp", "--datagram-port={port}", "-t", "1",
+              "-m", "256", f"--cores={plan.server_cpu}"]
     commands = [("minosd", minosd), ("minosd again", minosd),
                 ("echo", [f"{BUILT}/minos_udp_echo", "{port}", str(VALUE_BYTES), "plain"]),
                 ("echo, trains", [f"{BUILT}/minos_udp_echo", "{port}", str(VALUE_BYTES), "trains"])]
@@ -53,7 +53,7 @@ def measure(plan, client, servers, progress):
                                      f"--connections={plan.connections}", "--no-preload",
                                      "--get-ratio=1", "--warmup=0", f"--duration={plan.slice_s}",
                                      *KEYS)
-                requests = report["achieved_per_s"] * report["duration_s"]
+                requests = report["issued"]
                 out[depth][server.name].append((report["server_cpu_s"] / requests * 1e6,
                                                 report["achieved_per_s"]))
     return out
