@@ -4,9 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <charconv>
-#include <sstream>
 
+#include "transcripts/fake_options.h"
 #include "transcripts/transcript.h"
 #include "worker/testing/fake_server.h"
 
@@ -50,37 +49,13 @@ class FakePeer final : public TranscriptPeer {
   unsigned connections_ = 0;
 };
 
-// "-A", "-I 2m", "-I 512k".
-FakeServer::Options options_from(const Transcript& transcript) {
-  FakeServer::Options options;
-  std::istringstream args(transcript.args);
-  for (std::string arg; args >> arg;) {
-    if (arg == "-A") {
-      options.shutdown_enabled = true;
-    } else if (arg == "-I" && args >> arg) {
-      std::uint64_t number = 0;
-      const char* end = arg.data() + arg.size() - 1;
-      std::from_chars(arg.data(), end, number);
-      options.item_bytes_max = number * (*end == 'm' ? kMiB : kKiB);
-    } else {
-      ADD_FAILURE() << transcript.name << ": unknown argument '" << arg << "'";
-    }
-  }
-  return options;
-}
-
 std::string play(const Transcript& transcript, PolicyKind policy, std::uint16_t workers,
                  const TranscriptSplit& split) {
   FakeServer::Options options = options_from(transcript);
   options.policy = policy;
   options.workers = workers;
   FakeServer server(options);
-  // From the start, what is not stored inline is large, so that hand-offs and quanta are exercised.
-  CorePlan plan = server.plan();
-  plan.version += 1;
-  plan.threshold_bytes = kInlineValueBytesMax;
-  for (CorePlan::Core& core : plan.cores) core.large_range.min_bytes = 0;
-  server.publish(plan);
+  publish_threshold(server, kInlineValueBytesMax);
   FakePeer peer(server, workers);
   return run_transcript(transcript, peer, split);
 }
