@@ -212,7 +212,7 @@ TEST(DatagramLoop, SilenceEndsIt) {
 }
 
 TEST(DatagramLoop, ARequestWithoutAnswerIsSaidToHaveNone) {
-  World world({.lost = 0.5});
+  World world({.lost = 0.35});
   const auto gets = world.of_every_key(LoadOp::kGet);
   const auto counts = by_status(world.run(gets));
   ASSERT_EQ(world.loop().failure(), "") << "something was received all the time";
