@@ -132,7 +132,7 @@ Client::Result<void> Client::Impl::start(Operation operation, Callback callback)
 }
 
 Client::Result<void> Client::Impl::begin_when_room(const SessionRequest& request,
-                                                   OnCompletion done) {
+                                                   const OnCompletion& done) {
   if (in_callback_) {
     return std::unexpected(ClientError{.status = ClientStatus::kInvalid,
                                        .message = "a callback must not wait for requests"});
@@ -182,28 +182,26 @@ void Client::Impl::dispatch(Completion& completion) {
   in_callback_ = false;
 }
 
-void Client::Impl::get_alone(std::string_view key, std::size_t index, Values& out,
-                             std::size_t& left) {
+void Client::Impl::get_alone(std::string_view key, std::size_t index, Batch& batch) {
   SessionRequest request;
   request.op = DatagramOp::kGet;
   request.key = key;
-  auto started = begin_when_room(request, [&out, &left, index](Completion& completion) {
+  auto started = begin_when_room(request, [&batch, index](Completion& completion) {
     auto reply = reply_of(DatagramOp::kGet, completion);
     if (reply) {
-      out[index] = std::move(reply->value);
+      batch.out[index] = std::move(reply->value);
     } else {
-      out[index] = std::unexpected(reply.error());
+      batch.out[index] = std::unexpected(reply.error());
     }
-    --left;
+    --batch.left;
   });
   if (started) return;
-  out[index] = std::unexpected(started.error());
-  --left;
+  batch.out[index] = std::unexpected(started.error());
+  --batch.left;
 }
 
 void Client::Impl::get_group(std::span<const std::string> keys, std::size_t first,
-                             std::string& packed, Values& out, std::size_t& left,
-                             std::vector<std::size_t>& large) {
+                             std::string& packed, Batch& batch) {
   packed.clear();
   for (const std::string& key : keys) {
     packed += static_cast<char>(key.size());
@@ -213,34 +211,32 @@ void Client::Impl::get_group(std::span<const std::string> keys, std::size_t firs
   request.op = DatagramOp::kMultiGet;
   request.value = packed;
   const std::size_t count = keys.size();
-  const auto done = [&out, &left, &large, first, count](Completion& completion) {
-    left -= count;
+  const auto done = [&batch, first, count](Completion& completion) {
+    batch.left -= count;
     std::string_view entries = completion.value();
     for (std::size_t i = 0; i < count; ++i) {
       if (completion.status != ClientStatus::kOk) {
-        out[first + i] = std::unexpected(error_of(completion));
+        batch.out[first + i] = std::unexpected(error_of(completion));
       }
     }
     if (completion.status != ClientStatus::kOk) return;
     while (const auto entry = take_entry(entries)) {
       const std::size_t at = first + entry->index;
       if (entry->status == DatagramStatus::kOk) {
-        out[at] = Value{std::string(entry->value), entry->flags, entry->cas};
+        batch.out[at] = Value{std::string(entry->value), entry->flags, entry->cas};
       } else if (entry->status == DatagramStatus::kTooLarge) {
-        large.push_back(at);
+        batch.large.push_back(at);
       }
     }
   };
   auto started = begin_when_room(request, done);
   if (started) return;
-  for (std::size_t i = 0; i < count; ++i) out[first + i] = std::unexpected(started.error());
-  left -= count;
+  for (std::size_t i = 0; i < count; ++i) batch.out[first + i] = std::unexpected(started.error());
+  batch.left -= count;
 }
 
 Client::Impl::Values Client::Impl::get_many(std::span<const std::string> keys) {
-  Values out(keys.size(), std::optional<Value>());
-  std::size_t left = keys.size();
-  std::vector<std::size_t> large;
+  Batch batch{.out = Values(keys.size(), std::optional<Value>()), .left = keys.size(), .large = {}};
   std::vector<std::unique_ptr<std::string>> packed;
   std::size_t first = 0;
   while (first < keys.size()) {
@@ -253,18 +249,18 @@ Client::Impl::Values Client::Impl::get_many(std::span<const std::string> keys) {
     }
     if (count > 1) {
       packed.push_back(std::make_unique<std::string>());
-      get_group(keys.subspan(first, count), first, *packed.back(), out, left, large);
+      get_group(keys.subspan(first, count), first, *packed.back(), batch);
       first += count;
     } else {
-      get_alone(keys[first], first, out, left);
+      get_alone(keys[first], first, batch);
       ++first;
     }
   }
-  while (left > 0) poll(std::chrono::seconds(1));
-  left = large.size();
-  for (const std::size_t at : large) get_alone(keys[at], at, out, left);
-  while (left > 0) poll(std::chrono::seconds(1));
-  return out;
+  while (batch.left > 0) poll(std::chrono::seconds(1));
+  batch.left = batch.large.size();
+  for (const std::size_t at : batch.large) get_alone(keys[at], at, batch);
+  while (batch.left > 0) poll(std::chrono::seconds(1));
+  return std::move(batch.out);
 }
 
 }  // namespace minos

@@ -35,16 +35,22 @@ class Client::Impl {
     OnCompletion on_completion;  // of our own, in place of a callback
   };
   using Values = std::vector<Result<std::optional<Value>>>;
+  // A get_many() in progress.
+  struct Batch {
+    Values out;
+    std::size_t left = 0;            // keys without their result
+    std::vector<std::size_t> large;  // to be got alone
+  };
 
   Pending& pending(std::uint32_t& index);
   void release(std::uint32_t index);
   Result<void> begin(const SessionRequest& request, std::uint32_t index);
   // Waits for room as long as there is something to wait for.
-  Result<void> begin_when_room(const SessionRequest& request, OnCompletion done);
+  Result<void> begin_when_room(const SessionRequest& request, const OnCompletion& done);
   void dispatch(Completion& completion);
-  void get_alone(std::string_view key, std::size_t index, Values& out, std::size_t& left);
+  void get_alone(std::string_view key, std::size_t index, Batch& batch);
   void get_group(std::span<const std::string> keys, std::size_t first, std::string& packed,
-                 Values& out, std::size_t& left, std::vector<std::size_t>& large);
+                 Batch& batch);
 
   std::unique_ptr<Backend> backend_;
   std::vector<std::unique_ptr<Pending>> pending_;

@@ -11,8 +11,10 @@
 
 namespace minos {
 
+struct TimerTag;
+
 // What a TimerWheel holds derives from this; one timer each.
-class TimerHook : public ListHook<TimerHook> {
+class TimerHook : public ListHook<TimerTag> {
  public:
   bool armed() const { return linked(); }
 
@@ -84,7 +86,7 @@ class TimerWheel {
 
  private:
   static constexpr std::uint32_t kBuckets = 1024;
-  using List = IntrusiveList<T, TimerHook>;
+  using List = IntrusiveList<T, TimerTag>;
 
   List& list(std::uint32_t bucket) { return bucket == kBuckets ? due_ : buckets_[bucket]; }
   void put(T& timer, std::uint32_t bucket) {
