@@ -230,6 +230,7 @@ class Storm {
     CorePlan plan = server_.plan();
     ++plan.version;
     plan.threshold_bytes = choice % 4 == 1 ? kReplyFragmentBytes : 10'000;
+    plan.cores.back().large_range = {0, ~std::uint64_t{0}};  // what is large has an owner
     if (plan.core_count() >= 2 && owns_large(plan.cores.back().role)) {
       const bool elastic =
           plan.count(CoreRole::kElastic) + plan.count(CoreRole::kSmall) == plan.core_count() &&

@@ -42,8 +42,6 @@ void DatagramEngine::adopt(const CorePlan& plan) {
   plan_ = &plan;
   dispatches_ = policy_.place({RequestKind::kRead, 0, 0, config_.self}, plan).where ==
                 Placement::Where::kIdleCore;
-  const RequestFacts large{RequestKind::kRead, 0, kItemBytesMax, config_.self};
-  const bool to_completion = policy_.place(large, plan).where == Placement::Where::kRunNow;
   const std::uint16_t workers = plan.core_count();
   const std::uint32_t queues_each = (shared_.queues() + workers - 1U) / workers;
   const std::uint32_t burst = std::max(config_.burst_requests / queues_each,
@@ -63,7 +61,7 @@ void DatagramEngine::adopt(const CorePlan& plan) {
     if (stolen != 0) steal_queues_.push_back({queue, stolen});
   }
   // A request that is run to completion holds up what was received with it.
-  shares_ = to_completion && !steal_queues_.empty();
+  shares_ = policy_.kind() == PolicyKind::kWorkStealing;
 }
 
 // A core that must finish what it began serves nobody before; one whose workers are behind leaves
