@@ -50,8 +50,8 @@ e2e: build
 # What runs under sanitizers: everything that parses, stores or shares. Tests of single-threaded code
 # have nothing to show under TSan. The transcripts split at every byte would take ten minutes: the
 # connection fuzzer splits under ASan too.
-asan_tests = ring store wire sharding worker client transport transport_frame transport_dpdk server \
-  transcripts worker_transcript
+asan_tests = ring store wire sharding worker transport transport_frame server transcripts \
+  worker_transcript
 tsan_tests = ring store worker transport
 sanitized = $(call build,$(1)) --target minosd $(foreach t,$(2),minos_$(t)_test) && \
   ctest --preset $(1) --parallel $(JOBS) --exclude-regex "_NOT_BUILT|TranscriptSplit"
