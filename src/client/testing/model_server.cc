@@ -93,9 +93,12 @@ void ModelServer::write(const Context& context, Client& client) {
 std::optional<std::string> ModelServer::whole_value(const Context& context, Client& client) {
   const Datagram& request = context.request;
   const DatagramHeader& header = request.header;
-  const auto [at, fresh] = client.uploads.try_emplace(
-      header.request_id, Upload{std::string(header.value_bytes, '?'),
-                                FragmentMap(header.value_bytes, header.fragment_bytes)});
+  auto at = client.uploads.find(header.request_id);
+  if (at == client.uploads.end()) {
+    Upload fresh{std::string(header.value_bytes, '?'),
+                 FragmentMap(header.value_bytes, header.fragment_bytes)};
+    at = client.uploads.emplace(header.request_id, std::move(fresh)).first;
+  }
   Upload& upload = at->second;
   if (upload.map.add(header.offset)) {
     std::memcpy(upload.value.data() + header.offset, request.payload.data(),
