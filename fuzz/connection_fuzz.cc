@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "program.h"
 #include "worker/testing/fake_server.h"
 
 namespace minos {
@@ -24,26 +25,6 @@ constexpr std::size_t kInputBytesMax = 4096;
 constexpr std::size_t kStreamBytesMax = 4 * kMiB;
 // A piece takes the server a round, and those are bounded.
 constexpr std::size_t kPiecesMax = 20'000;
-
-class Program {
- public:
-  explicit Program(std::string_view bytes) : bytes_(bytes) {}
-  bool done() const { return bytes_.empty(); }
-  std::uint8_t byte() {
-    if (bytes_.empty()) return 0;
-    const auto value = static_cast<std::uint8_t>(bytes_.front());
-    bytes_.remove_prefix(1);
-    return value;
-  }
-  std::string_view take(std::size_t n) {
-    const std::string_view taken = bytes_.substr(0, n);
-    bytes_.remove_prefix(taken.size());
-    return taken;
-  }
-
- private:
-  std::string_view bytes_;
-};
 
 FakeServer::Options options_for(std::uint8_t choice) {
   FakeServer::Options options;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "program.h"
 #include "worker/testing/datagram_client.h"
 #include "worker/testing/fake_server.h"
 
@@ -31,26 +32,6 @@ constexpr std::size_t kStranger = kClients - 1;
 constexpr std::uint16_t kFirstPort = 1000;
 constexpr std::uint16_t kHonestPort = 2000;
 constexpr std::size_t kLargeBytesMax = 1 * kMiB;
-
-class Program {
- public:
-  explicit Program(std::string_view bytes) : bytes_(bytes) {}
-  bool done() const { return bytes_.empty(); }
-  std::uint8_t byte() {
-    if (bytes_.empty()) return 0;
-    const auto value = static_cast<std::uint8_t>(bytes_.front());
-    bytes_.remove_prefix(1);
-    return value;
-  }
-  std::string_view take(std::size_t n) {
-    const std::string_view taken = bytes_.substr(0, n);
-    bytes_.remove_prefix(taken.size());
-    return taken;
-  }
-
- private:
-  std::string_view bytes_;
-};
 
 FakeServer::Options next_options(Program& program) {
   const std::uint8_t choice = program.byte();

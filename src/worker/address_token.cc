@@ -21,8 +21,11 @@ AddressTokens::Secret AddressTokens::random_secret() {
 }
 
 bool AddressTokens::valid(const Peer& peer, std::uint64_t token, Nanos now) const {
+  return token == hash(peer, hour_of(now)) || was_valid(peer, token, now);
+}
+
+bool AddressTokens::was_valid(const Peer& peer, std::uint64_t token, Nanos now) const {
   const std::uint64_t hour = hour_of(now);
-  if (token == hash(peer, hour)) return true;
   return hour != 0 && token == hash(peer, hour - 1);
 }
 
@@ -55,7 +58,7 @@ bool TokenCache::check(const Peer& peer, std::uint64_t token, Nanos now, std::ui
     entry = {peer.address, peer.scope, peer.port, hour, tokens_.token(peer, now)};
   }
   current = entry.token;
-  return token == entry.token || (token != 0 && tokens_.valid(peer, token, now));
+  return token == entry.token || (token != 0 && tokens_.was_valid(peer, token, now));
 }
 
 }  // namespace minos

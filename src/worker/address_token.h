@@ -21,6 +21,8 @@ class AddressTokens {
   std::uint64_t token(const Peer& peer, Nanos now) const { return hash(peer, hour_of(now)); }
   // The token of this hour or of the one before.
   bool valid(const Peer& peer, std::uint64_t token, Nanos now) const;
+  // That of the one before.
+  bool was_valid(const Peer& peer, std::uint64_t token, Nanos now) const;
 
   static std::uint64_t hour_of(Nanos now) {
     return static_cast<std::uint64_t>(std::chrono::floor<std::chrono::hours>(now).count());

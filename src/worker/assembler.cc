@@ -79,7 +79,7 @@ StoreStatus Assembler::reserve(Assembly& assembly, Now now) {
   } else if (!draft.reserved()) {
     const std::uint64_t before = draft.reserved_bytes();
     core_.reserve_more(draft, now);
-    if (draft.reserved_bytes() != before) assembly.memory_wanted = Nanos(0);
+    if (draft.reserved_bytes() != before) assembly.memory_wait.restart();
   }
   return draft.reserved() ? StoreStatus::kStored : StoreStatus::kOutOfMemory;
 }

@@ -15,6 +15,7 @@
 #include "wire/fragment_map.h"
 #include "wire/packet.h"
 #include "worker/buffer_pool.h"
+#include "worker/memory_wait.h"
 #include "worker/write_window.h"
 
 namespace minos {
@@ -35,10 +36,9 @@ struct Assembly : ListHook<struct AssemblyAgeTag> {
   ItemDraft draft;
   std::vector<LargeCursor> marks;  // in the draft, every kMarkBytes, as far as something arrived
   char* buffer = nullptr;
-  Nanos active{0};             // when the last fragment came
-  Nanos memory_wanted{0};      // since when memory is waited for; 0: it is not
-  bool stuck = false;          // and is among those that are looked at again in each step
-  std::uint64_t progress = 0;  // StoreCore::extension_progress() when it was last looked at
+  Nanos active{0};  // when the last fragment came
+  MemoryWait memory_wait;
+  bool stuck = false;  // it waits, among those that are looked at again in each step
 
   Assembly(const Datagram& first, const Peer& from, std::uint64_t hash);
   bool complete() const { return fragments.complete(); }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "wire/exptime.h"
 #include "wire/memcache_reply.h"
+#include "worker/store_outcome.h"
 #include "worker/worker.h"
 
 namespace minos {
@@ -25,7 +26,7 @@ void Worker::store_inline(Pending& pending) {
   const StoreStatus status =
       core_.put(mode, command.key, pending.key_hash, meta, value, command.cas, now_);
   if (try_again_later(pending, status)) return;
-  drop_refused(mode, status, command.key, pending.key_hash);
+  drop_refused(core_, mode, status, command.key, pending.key_hash, now_);
   note_served(connection, command.value_bytes);
   stats_.add(Counter::kCmdSet);
   stats_.sizes.record(value.size());
@@ -46,7 +47,7 @@ void Worker::store_large(Pending& pending) {
   } else {
     const std::uint64_t before = upload->draft.reserved_bytes();
     core_.reserve_more(upload->draft, now_);
-    if (upload->draft.reserved_bytes() != before) connection.memory_wanted = Nanos(0);
+    if (upload->draft.reserved_bytes() != before) connection.memory_wait.restart();
   }
   if (upload->draft && !upload->draft.reserved()) status = StoreStatus::kOutOfMemory;
   if (try_again_later(pending, status)) {
@@ -56,7 +57,7 @@ void Worker::store_large(Pending& pending) {
   stats_.sizes.record(command.value_bytes);
   if (status != StoreStatus::kStored) {
     stats_.add(Counter::kCmdSet);
-    drop_refused(*pending.store, status, command.key, pending.key_hash);
+    drop_refused(core_, *pending.store, status, command.key, pending.key_hash, now_);
     reply_store(connection, *pending.store, status, command.noreply);
     connection.begin_swallow(command.value_bytes + 2);
     return;
@@ -81,35 +82,10 @@ void Worker::store_large(Pending& pending) {
 // again in a later step.
 bool Worker::try_again_later(Pending& pending, StoreStatus status) {
   Connection& connection = *pending.connection;
-  if (!waits_for_memory(connection, status)) return false;
+  if (!connection.memory_wait.goes_on(status, core_, now_.mono, stats_)) return false;
   put_back(pending);
   connection.errand = true;  // it is executed here, and not sent home before
   return true;
-}
-
-bool Worker::waits_for_memory(Connection& connection, StoreStatus status) {
-  if (status != StoreStatus::kOutOfMemory || !core_.memory_is_coming()) {
-    connection.memory_wanted = Nanos(0);
-    return false;
-  }
-  const std::uint64_t progress = core_.extension_progress();
-  if (std::exchange(connection.extension_progress, progress) != progress) {
-    connection.memory_wanted = Nanos(0);
-  }
-  if (connection.memory_wanted == Nanos(0)) connection.memory_wanted = now_.mono;
-  if (now_.mono - connection.memory_wanted > kMemoryWaitMax) {
-    connection.memory_wanted = Nanos(0);
-    return false;
-  }
-  stats_.add(Counter::kMemoryWaits);
-  return true;
-}
-
-// A set that is refused leaves no older value to be served.
-void Worker::drop_refused(StoreMode mode, StoreStatus status, std::string_view key,
-                          std::uint64_t key_hash) {
-  const bool refused = status == StoreStatus::kTooLarge || status == StoreStatus::kOutOfMemory;
-  if (refused && mode == StoreMode::kSet) core_.remove(key, key_hash, now_);
 }
 
 // False: publishing it has to be tried again.
@@ -120,8 +96,8 @@ bool Worker::finish_upload(Connection& connection) {
     Upload& unpublished = connection.upload();
     ItemDraft& draft = unpublished.draft;
     status = core_.publish(unpublished.mode, draft, unpublished.cas, now_);
-    if (waits_for_memory(connection, status)) return false;
-    if (draft) drop_refused(unpublished.mode, status, draft.key(), draft.key_hash());
+    if (connection.memory_wait.goes_on(status, core_, now_.mono, stats_)) return false;
+    if (draft) drop_refused(core_, unpublished.mode, status, draft.key(), draft.key_hash(), now_);
   }
   const std::unique_ptr<Upload> upload = connection.finish_upload();
   stats_.add(Counter::kCmdSet);
@@ -137,13 +113,7 @@ bool Worker::finish_upload(Connection& connection) {
 }
 
 void Worker::reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply) {
-  if (mode == StoreMode::kCas) {
-    stats_.add(status == StoreStatus::kStored   ? Counter::kCasHits
-               : status == StoreStatus::kExists ? Counter::kCasBadval
-                                                : Counter::kCasMisses);
-  }
-  if (status == StoreStatus::kTooLarge) stats_.add(Counter::kTooLarge);
-  if (status == StoreStatus::kOutOfMemory) stats_.add(Counter::kOutOfMemory);
+  count_stored(stats_, mode, status);
   if (noreply) return;
   switch (status) {
     case StoreStatus::kStored:

@@ -12,6 +12,7 @@
 #include "wire/memcache_text.h"
 #include "wire/stream.h"
 #include "worker/connection_registry.h"
+#include "worker/memory_wait.h"
 #include "worker/output_queue.h"
 
 namespace minos {
@@ -116,15 +117,14 @@ class Connection final : public Stream,
   CoreId home;               // where it belongs when no large value keeps it elsewhere
   CoreId moving_to;          // after detached(), when moving
   bool moving = false;
-  bool closing_now = false;              // Tx::close was asked
-  bool peer_done = false;                // end of stream was received
-  bool errand = false;                   // moved to have its next command executed away from home
-  bool came_back = false;                // to its dispatcher, with commands that wait there
-  bool cut = false;                      // commands of this burst were put back
-  bool starving = false;                 // for want of a buffer
-  Nanos memory_wanted{0};                // since when a write waits for freed memory; 0: none does
-  std::uint64_t extension_progress = 0;  // of the store, when it was last tried
-  std::unique_ptr<Upload> reserving;     // of a command put back until all its memory is reserved
+  bool closing_now = false;           // Tx::close was asked
+  bool peer_done = false;             // end of stream was received
+  bool errand = false;                // moved to have its next command executed away from home
+  bool came_back = false;             // to its dispatcher, with commands that wait there
+  bool cut = false;                   // commands of this burst were put back
+  bool starving = false;              // for want of a buffer
+  MemoryWait memory_wait;             // of a write
+  std::unique_ptr<Upload> reserving;  // of a command put back until all its memory is reserved
   // When its oldest unserved input was noticed; 0: what it has is no whole command.
   Nanos ready_at{0};
   Nanos large_placed{0};   // when the large value under way was given to this core

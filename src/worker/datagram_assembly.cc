@@ -90,11 +90,11 @@ void DatagramEngine::advance(Assembly& assembly) {
   const StoreMode mode = store_mode_of(assembly.header.op);
   StoreStatus status = assembler_.reserve(assembly, now_);
   if (status == StoreStatus::kStored && !assembly.complete()) {
-    assembly.memory_wanted = Nanos(0);
+    assembly.memory_wait.restart();
     return;
   }
   if (status == StoreStatus::kStored) status = publish(assembly, mode);
-  if (memory_may_come(status, assembly.memory_wanted, assembly.progress)) {
+  if (assembly.memory_wait.goes_on(status, core_, now_.mono, stats_)) {
     assembly.stuck = true;
     stuck_.push_back(&assembly);
     return;

@@ -21,7 +21,6 @@ constexpr Nanos kAssemblyCheckEvery = std::chrono::seconds(1);
 DatagramEngine::DatagramEngine(const WorkerConfig& config, const WorkerShared& shared,
                                WorkerStats& stats, BufferPool& buffers, Waker& waker)
     : config_(config),
-      planes_(config.planes),
       shared_(*shared.datagrams),
       store_(shared.store),
       core_(shared.store.core(config.self)),
@@ -86,15 +85,15 @@ void DatagramEngine::begin(Now now, Nanos arrived) {
 std::uint32_t DatagramEngine::take_hand_offs() {
   popped_.clear();
   while (popped_.size() < kBurstRequestsMax && large_.size() < kLargeRepliesMax) {
-    PacketMessage message = shared_.mesh.try_pop(config_.self);
-    if (std::holds_alternative<std::monostate>(message)) break;
+    std::optional<PacketMessage> message = shared_.mesh.try_pop(config_.self.value);
+    if (!message) break;
     stats_.add(Counter::kHandOffsIn);
-    if (auto* const reply = std::get_if<LargeReply>(&message)) {
+    if (auto* const reply = std::get_if<LargeReply>(&*message)) {
       reply->placed = now_.mono;
       large_.push_back(std::move(*reply));
       continue;
     }
-    popped_.push_back(std::move(message));
+    popped_.push_back(std::move(*message));
   }
   if (popped_.empty()) return 0;
   mesh_.note_arrival(config_.self);
@@ -238,7 +237,7 @@ KeptPacket DatagramEngine::keep(const Incoming& in) {
 // False when there is no room, or no memory for what was to be kept.
 bool DatagramEngine::forward(PacketMessage message, CoreId to) {
   DCHECK(to != config_.self);
-  if (!shared_.mesh.try_push(config_.self, to, message)) {
+  if (!shared_.mesh.try_push(config_.self.value, to.value, message)) {
     stats_.add(Counter::kRingFull);
     return false;
   }

@@ -17,6 +17,7 @@
 #include "wire/packet.h"
 #include "worker/assembler.h"
 #include "worker/datagram_shared.h"
+#include "worker/memory_wait.h"
 #include "worker/waker.h"
 #include "worker/worker_context.h"
 
@@ -41,7 +42,7 @@ class DatagramEngine {
   // Requests wait for an idle worker.
   bool awaits_worker() const { return !dispatch_.empty(); }
   // Something was handed to this core and not taken yet.
-  bool handed() const { return !shared_.mesh.empty(config_.self); }
+  bool handed() const { return !shared_.mesh.empty(config_.self.value); }
   // How long a receive() may block at most while nothing is at hand; negative: without end.
   Nanos patience() const;
 
@@ -81,8 +82,7 @@ class DatagramEngine {
   struct WaitingWrite {
     KeptPacket packet;
     WriteWindow::Ticket ticket;
-    Nanos since{0};
-    std::uint64_t progress = 0;
+    MemoryWait memory;
   };
 
   // datagram_engine.cc
@@ -122,7 +122,6 @@ class DatagramEngine {
   void retry_waiting_writes();
   WriteOutcome outcome_of(StoreMode mode, StoreStatus status, std::string_view key,
                           std::uint64_t key_hash);
-  bool memory_may_come(StoreStatus status, Nanos& since, std::uint64_t& progress);
 
   // datagram_assembly.cc
   void write_fragment(Request& request);
@@ -134,7 +133,7 @@ class DatagramEngine {
   void reply_missing(const Request& request, const Assembly& assembly);
 
   // Replies.
-  DatagramPort& port(const Peer& peer) { return *planes_[peer.plane]; }
+  DatagramPort& port(const Peer& peer) { return *config_.planes[peer.plane]; }
   Datagram reply_to(const Request& request, DatagramStatus status) const;
   void reply(const Peer& peer, const Datagram& front, std::string_view payload = {});
   void reply_status(const Request& request, DatagramStatus status, std::string_view payload = {});
@@ -146,7 +145,6 @@ class DatagramEngine {
   void note_served(std::uint64_t value_bytes);
 
   const WorkerConfig& config_;
-  std::vector<DatagramPort*> planes_;
   DatagramShared& shared_;
   KvStore& store_;
   StoreCore& core_;
@@ -178,6 +176,7 @@ class DatagramEngine {
   std::vector<PacketMessage> popped_;
   std::array<Request, kBurstRequestsMax> requests_;  // of the batch under way
   std::array<Lookup, kBurstRequestsMax> lookups_;
+  std::array<Lookup, kMultiGetKeysMax> multi_get_;
   std::vector<std::unique_ptr<std::string>> texts_;  // being sent; until the next step
   std::uint64_t snapshots_ = 0;                      // of stats
 };

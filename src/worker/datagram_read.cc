@@ -159,7 +159,9 @@ void DatagramEngine::pass_on_large() {
   const LargeReply& first = large_.front();
   const Placement placement = place(RequestKind::kRead, 0, first.value.value_bytes());
   if (placement.where != Placement::Where::kHandOff) return;
-  if (!shared_.mesh.has_room(config_.self, placement.core)) return stats_.add(Counter::kRingFull);
+  if (!shared_.mesh.has_room(config_.self.value, placement.core.value)) {
+    return stats_.add(Counter::kRingFull);
+  }
   forward(std::move(large_.front()), placement.core);
   large_.pop_front();
 }
@@ -195,18 +197,17 @@ void DatagramEngine::finish_large(const LargeReply& reply) {
 
 // Entries fill datagram after datagram; one that fits into none says so.
 void DatagramEngine::multi_get(Request& request) {
-  std::array<std::string_view, kMultiGetKeysMax> keys;
   std::uint32_t count = 0;
   std::string_view rest = request.datagram.payload;
-  while (count < keys.size()) {
+  while (count < multi_get_.size()) {
     const auto key = take_key(rest);
     if (!key) break;
-    keys[count++] = *key;
-    core_.prefetch_bucket(hash_key(*key));
+    multi_get_[count++] = {.key = *key, .hash = hash_key(*key)};
   }
   if (!rest.empty() || count == 0) {
     return reply_status(request, DatagramStatus::kMalformed, "keys");
   }
+  core_.find_batch(std::span(multi_get_).first(count), now_);
   note_served(0);
   DatagramPort& out = port(*request.in.peer);
   Datagram front = reply_to(request, DatagramStatus::kOk);
@@ -215,7 +216,7 @@ void DatagramEngine::multi_get(Request& request) {
   std::size_t used = 0;
   std::uint32_t first = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto item = core_.find(keys[i], hash_key(keys[i]), now_);
+    const std::optional<ItemRef>& item = multi_get_[i].item;
     stats_.add(Counter::kCmdGet);
     stats_.add(item ? Counter::kGetHits : Counter::kGetMisses);
     MultiGetEntry entry;

@@ -16,7 +16,7 @@ namespace minos {
 struct DatagramShared {
   DatagramShared(KvStore& store, std::uint16_t workers, std::uint16_t queues,
                  const AddressTokens::Secret& secret)
-      : tokens(secret), mesh(workers), received(workers) {
+      : tokens(secret), mesh(workers, workers, kMeshRingMessages), received(workers) {
     for (std::uint16_t i = 0; i < queues; ++i) {
       windows.push_back(std::make_unique<WriteWindow>(store));
     }

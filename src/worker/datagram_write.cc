@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "wire/exptime.h"
 #include "worker/datagram_engine.h"
+#include "worker/store_outcome.h"
 
 namespace minos {
 
@@ -110,7 +111,7 @@ std::optional<WriteOutcome> DatagramEngine::store(const Request& request, Waitin
   const ItemMeta meta{datagram.flags, expires_at(datagram.expiry, now_.unix_s)};
   const StoreStatus status = core_.put(mode, datagram.key, request.key_hash, meta, datagram.payload,
                                        datagram.number, now_);
-  if (memory_may_come(status, waiting.since, waiting.progress)) return std::nullopt;
+  if (waiting.memory.goes_on(status, core_, now_.mono, stats_)) return std::nullopt;
   stats_.sizes.record(datagram.payload.size());
   return outcome_of(mode, status, datagram.key, request.key_hash);
 }
@@ -132,7 +133,7 @@ std::optional<WriteOutcome> DatagramEngine::arith(const Request& request, Waitin
     case ArithError::kOutOfMemory:
       break;
   }
-  if (memory_may_come(StoreStatus::kOutOfMemory, waiting.since, waiting.progress)) {
+  if (waiting.memory.goes_on(StoreStatus::kOutOfMemory, core_, now_.mono, stats_)) {
     return std::nullopt;
   }
   return WriteOutcome{DatagramStatus::kOutOfMemory};
@@ -143,7 +144,7 @@ std::optional<WriteOutcome> DatagramEngine::touch(const Request& request, Waitin
   const UnixSeconds expiry = expires_at(datagram.expiry, now_.unix_s);
   const auto item = core_.touch(datagram.key, request.key_hash, expiry, now_);
   const StoreStatus status = item ? StoreStatus::kStored : item.error();
-  if (memory_may_come(status, waiting.since, waiting.progress)) return std::nullopt;
+  if (waiting.memory.goes_on(status, core_, now_.mono, stats_)) return std::nullopt;
   stats_.add(Counter::kCmdTouch);
   stats_.add(item ? Counter::kTouchHits : Counter::kTouchMisses);
   if (item) return WriteOutcome{};
@@ -152,30 +153,11 @@ std::optional<WriteOutcome> DatagramEngine::touch(const Request& request, Waitin
   return WriteOutcome{full ? DatagramStatus::kOutOfMemory : DatagramStatus::kNotFound};
 }
 
-// A write that found no memory waits as long as it gets on, or for kMemoryWaitMax.
-bool DatagramEngine::memory_may_come(StoreStatus status, Nanos& since, std::uint64_t& progress) {
-  if (status != StoreStatus::kOutOfMemory || !core_.memory_is_coming()) return false;
-  const std::uint64_t now_at = core_.extension_progress();
-  if (since == Nanos(0) || std::exchange(progress, now_at) != now_at) since = now_.mono;
-  if (now_.mono - since > kMemoryWaitMax) return false;
-  stats_.add(Counter::kMemoryWaits);
-  return true;
-}
-
 WriteOutcome DatagramEngine::outcome_of(StoreMode mode, StoreStatus status, std::string_view key,
                                         std::uint64_t key_hash) {
   stats_.add(Counter::kCmdSet);
-  const bool refused = status == StoreStatus::kTooLarge || status == StoreStatus::kOutOfMemory;
-  if (refused) {
-    stats_.add(status == StoreStatus::kTooLarge ? Counter::kTooLarge : Counter::kOutOfMemory);
-    // A set that is refused leaves no older value to be served.
-    if (mode == StoreMode::kSet) core_.remove(key, key_hash, now_);
-  }
-  if (mode == StoreMode::kCas) {
-    stats_.add(status == StoreStatus::kStored   ? Counter::kCasHits
-               : status == StoreStatus::kExists ? Counter::kCasBadval
-                                                : Counter::kCasMisses);
-  }
+  count_stored(stats_, mode, status);
+  drop_refused(core_, mode, status, key, key_hash, now_);
   switch (status) {
     case StoreStatus::kStored:
       return {DatagramStatus::kOk, core_.last_cas()};

@@ -7,7 +7,7 @@
 
 #include "base/limits.h"
 #include "base/units.h"
-#include "ring/spsc_ring.h"
+#include "ring/ring_grid.h"
 #include "worker/connection.h"
 
 namespace minos {
@@ -19,14 +19,17 @@ class Mesh {
  public:
   using Message = std::unique_ptr<Connection>;
 
-  explicit Mesh(std::uint16_t workers);
+  explicit Mesh(std::uint16_t workers)
+      : workers_(workers),
+        rings_(static_cast<std::uint16_t>(workers + 1), workers, kMeshRingMessages),
+        states_(workers) {}
 
   // The acceptor's place among the producers.
   std::uint16_t acceptor() const { return workers_; }
 
   // False when the ring is full: the message stays with the caller.
   bool try_push(std::uint16_t producer, CoreId to, Message& message) {
-    if (!ring(producer, to).try_push(std::move(message))) return false;
+    if (!rings_.try_push(producer, to.value, message)) return false;
     state(to).connections.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
@@ -38,8 +41,8 @@ class Mesh {
   void note_gone(CoreId self) { state(self).connections.fetch_sub(1, std::memory_order_relaxed); }
 
   // At most one message from each producer's ring in turn; null when all are empty.
-  Message try_pop(CoreId self);
-  bool empty(CoreId self) const;
+  Message try_pop(CoreId self) { return rings_.try_pop(self.value).value_or(nullptr); }
+  bool empty(CoreId self) const { return rings_.empty(self.value); }
 
   // A worker that is about to block says so first, then looks at its rings once more; whoever
   // pushes to it exchanges the flag after the push. All accesses but the guess below are
@@ -115,19 +118,12 @@ class Mesh {
     std::atomic<bool> awaiting{false};
     std::atomic<Load> load{Load::kBusy};
     std::atomic<std::uint32_t> connections{0};
-    std::uint16_t next_producer = 0;  // consumer only
   };
 
-  SpscRing<Message>& ring(std::uint16_t producer, CoreId to) {
-    return *rings_[std::size_t{producer} * workers_ + to.value];
-  }
-  const SpscRing<Message>& ring(std::uint16_t producer, CoreId to) const {
-    return *rings_[std::size_t{producer} * workers_ + to.value];
-  }
   State& state(CoreId core) { return states_[core.value]; }
 
   std::uint16_t workers_;
-  std::vector<std::unique_ptr<SpscRing<Message>>> rings_;
+  RingGrid<Message> rings_;  // the last producer is the acceptor
   std::vector<State> states_;
 };
 

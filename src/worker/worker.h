@@ -139,9 +139,6 @@ class Worker {
   void store_large(Pending& pending);
   bool finish_upload(Connection& connection);
   bool try_again_later(Pending& pending, StoreStatus status);
-  bool waits_for_memory(Connection& connection, StoreStatus status);
-  void drop_refused(StoreMode mode, StoreStatus status, std::string_view key,
-                    std::uint64_t key_hash);
   void reply_store(Connection& connection, StoreMode mode, StoreStatus status, bool noreply);
   void arith(Pending& pending);
   void remove(Pending& pending);
