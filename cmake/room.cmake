@@ -23,6 +23,23 @@ if(MINOS_STATIC)
   target_link_options(minos_flags INTERFACE -static)
 endif()
 
+# For what is waited for more often than it runs, tests and command lines among it: quick to compile.
+set(minos_quick_to_compile $<$<CONFIG:Release>:-O1>)
+
+# minos_test(NAME SOURCES a_test.cc ... LIBRARIES target ... TIMEOUT seconds): a GoogleTest program
+# that ctest runs case by case, each for at most so long (300 s if nothing is said).
+function(minos_test name)
+  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_compile_options(${name} PRIVATE ${minos_quick_to_compile})
+  target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES}
+    GTest::gtest GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${TEST_TIMEOUT})
+endfunction()
+
 # minos_room(NAME SOURCES a.cc ... TESTS a_test.cc ... USES room ... LIBRARIES target ...)
 #
 # One library per folder of src/, minos_NAME, and one test program, minos_NAME_test.
@@ -39,9 +56,6 @@ function(minos_room name)
     target_link_libraries(${target} INTERFACE minos_flags ${ROOM_USES} ${ROOM_LIBRARIES})
   endif()
   if(MINOS_BUILD_TESTS AND ROOM_TESTS)
-    add_executable(${target}_test ${ROOM_TESTS})
-    target_link_libraries(${target}_test PRIVATE ${target} ${ROOM_TEST_LIBRARIES}
-      GTest::gtest GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${target}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+    minos_test(${target}_test SOURCES ${ROOM_TESTS} LIBRARIES ${target} ${ROOM_TEST_LIBRARIES})
   endif()
 endfunction()

@@ -54,7 +54,10 @@ std::expected<Transcript, std::string> parse_transcript(std::string_view name,
                                                         std::string_view text);
 std::expected<Transcript, std::string> load_transcript(const std::filesystem::path& path);
 
-// All of a folder, by name.
+// Names of the files of a folder, in order.
+std::expected<std::vector<std::string>, std::string> transcript_names(
+    const std::filesystem::path& folder);
+// All of them.
 std::expected<std::vector<Transcript>, std::string> load_transcripts(
     const std::filesystem::path& folder);
 

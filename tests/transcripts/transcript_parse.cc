@@ -216,19 +216,28 @@ std::expected<Transcript, std::string> load_transcript(const std::filesystem::pa
   return parse_transcript(path.filename().string(), text);
 }
 
-std::expected<std::vector<Transcript>, std::string> load_transcripts(
+std::expected<std::vector<std::string>, std::string> transcript_names(
     const std::filesystem::path& folder) {
-  std::vector<Transcript> out;
+  std::vector<std::string> out;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() != ".txt") continue;
-    auto transcript = load_transcript(entry.path());
+    if (entry.path().extension() == ".txt") out.push_back(entry.path().filename().string());
+  }
+  if (error) return std::unexpected(folder.string() + ":0: " + error.message());
+  std::ranges::sort(out);
+  return out;
+}
+
+std::expected<std::vector<Transcript>, std::string> load_transcripts(
+    const std::filesystem::path& folder) {
+  const auto names = transcript_names(folder);
+  if (!names) return std::unexpected(names.error());
+  std::vector<Transcript> out;
+  for (const std::string& name : *names) {
+    auto transcript = load_transcript(folder / name);
     if (!transcript) return std::unexpected(transcript.error());
     out.push_back(*std::move(transcript));
   }
-  if (error) return std::unexpected(folder.string() + ":0: " + error.message());
-  std::sort(out.begin(), out.end(),
-            [](const Transcript& a, const Transcript& b) { return a.name < b.name; });
   return out;
 }
 
