@@ -5,6 +5,8 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 60
+# End-to-end tests wait more than they compute.
+TEST_JOBS ?= $(shell echo $$(($(JOBS) + 1)))
 PYTHON ?= /usr/bin/python3
 PREFIX ?= /usr/local
 # Packages are installed by need; DEPS=0 skips even the look at what is there.
@@ -45,13 +47,12 @@ unit: build
 	ctest --preset release --parallel $(JOBS)
 
 e2e: build
-	MINOSD=$(CURDIR)/build/release/minosd $(PYTHON) -m pytest -q tests $(ARGS)
+	MINOSD=$(CURDIR)/build/release/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests $(ARGS)
 
 # What runs under sanitizers: everything that parses, stores or shares. Tests of single-threaded code
 # have nothing to show under TSan. The transcripts split at every byte would take ten minutes: the
 # connection fuzzer splits under ASan too.
-asan_tests = ring store wire sharding worker transport transport_frame server transcripts \
-  worker_transcript
+asan_tests = ring store wire sharding worker transport transport_frame server worker_transcript
 tsan_tests = ring store worker transport
 sanitized = $(call build,$(1)) --target minosd $(foreach t,$(2),minos_$(t)_test) && \
   ctest --preset $(1) --parallel $(JOBS) --exclude-regex "_NOT_BUILT|TranscriptSplit"
@@ -59,12 +60,12 @@ sanitized = $(call build,$(1)) --target minosd $(foreach t,$(2),minos_$(t)_test)
 sanitize: test-deps  ## unit tests under ASan + UBSan and under TSan, end-to-end tests under both
 	@$(call sanitized,asan,$(asan_tests))
 	@$(call sanitized,tsan,$(tsan_tests))
-	MINOSD=$(CURDIR)/build/asan/minosd $(PYTHON) -m pytest -q tests/e2e -m sanitized
-	MINOSD=$(CURDIR)/build/tsan/minosd $(PYTHON) -m pytest -q tests/e2e -m sanitized
+	MINOSD=$(CURDIR)/build/asan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests/e2e -m sanitized
+	MINOSD=$(CURDIR)/build/tsan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests/e2e -m sanitized
 
 fuzz: test-deps  ## run each fuzzer of fuzz/ for FUZZ_SECONDS=60, from its corpus on
-	@$(call build,fuzz) --target $(fuzzers)
-	tools/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
+	@$(call build,asan) --target $(fuzzers)
+	tools/run_fuzzers.sh build/asan $(FUZZ_SECONDS)
 
 bench: test-deps build  ## compare with memcached side by side (ARGS=... goes to the script)
 	$(PYTHON) bench/side_by_side.py $(ARGS)

@@ -23,7 +23,7 @@ if(MINOS_STATIC)
   target_link_options(minos_flags INTERFACE -static)
 endif()
 
-# For what is waited for more often than it runs, tests and command lines among it: quick to compile.
+# For what is compiled more often than it runs, tests and command lines among it.
 set(minos_quick_to_compile $<$<CONFIG:Release>:-O1>)
 
 # minos_test(NAME SOURCES a_test.cc ... LIBRARIES target ... TIMEOUT seconds): a GoogleTest program

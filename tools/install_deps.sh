@@ -17,7 +17,7 @@ build_packages=(
 test_packages=(
   ccache git
   clang-19 libclang-rt-19-dev clang-tidy-19 clang-format-19
-  python3 python3-pytest python3-pymemcache python3-pylibmc
+  python3 python3-pytest python3-pytest-xdist python3-pymemcache python3-pylibmc
   libmemcached-tools memcached redis-server redis-tools
   # The DPDK data plane: the server is built without where it is missing.
   libdpdk-dev

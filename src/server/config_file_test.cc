@@ -20,7 +20,7 @@ std::vector<std::string> values(std::string_view text) {
   return entries->front().values;
 }
 
-std::string refused(std::string_view text) {
+std::string refusal(std::string_view text) {
   const auto entries = parse_config(text, "x.toml");
   return entries ? "accepted" : entries.error();
 }
@@ -60,26 +60,26 @@ TEST(ConfigFile, ValuesOfEachKind) {
 }
 
 TEST(ConfigFile, ErrorsNameFileLineKeyAndWhatIsAllowed) {
-  EXPECT_THAT(refused("port = 1\n\nprot = 2\n"),
+  EXPECT_THAT(refusal("port = 1\n\nprot = 2\n"),
               testing::AllOf(StartsWith("x.toml:3: unknown key \"prot\"; allowed keys: port, "),
                              HasSubstr("sharding")));
-  EXPECT_THAT(refused("[server]\nport = 1\n"), StartsWith("x.toml:1: unknown key \"server\""));
-  EXPECT_EQ(refused("port = \"1\""), "x.toml:1: key \"port\" must be a whole number");
-  EXPECT_EQ(refused("port = 1.5"), "x.toml:1: key \"port\" must be a whole number");
-  EXPECT_EQ(refused("\ndaemon = 1"), "x.toml:2: key \"daemon\" must be true or false");
-  EXPECT_EQ(refused("user = true"), "x.toml:1: key \"user\" must be text in quotes");
-  EXPECT_EQ(refused("listen = [1]"),
+  EXPECT_THAT(refusal("[server]\nport = 1\n"), StartsWith("x.toml:1: unknown key \"server\""));
+  EXPECT_EQ(refusal("port = \"1\""), "x.toml:1: key \"port\" must be a whole number");
+  EXPECT_EQ(refusal("port = 1.5"), "x.toml:1: key \"port\" must be a whole number");
+  EXPECT_EQ(refusal("\ndaemon = 1"), "x.toml:2: key \"daemon\" must be true or false");
+  EXPECT_EQ(refusal("user = true"), "x.toml:1: key \"user\" must be text in quotes");
+  EXPECT_EQ(refusal("listen = [1]"),
             "x.toml:1: key \"listen\" must be text in quotes, or an array of such texts");
-  EXPECT_THAT(refused("listen = []"), HasSubstr("must be text in quotes"));
-  EXPECT_THAT(refused("max-item-size = true"), HasSubstr("or text such as \"64k\""));
-  EXPECT_THAT(refused("port = "), StartsWith("x.toml:1: "));
-  EXPECT_THAT(refused("port = 1\nport = 2"), StartsWith("x.toml:2: "));
+  EXPECT_THAT(refusal("listen = []"), HasSubstr("must be text in quotes"));
+  EXPECT_THAT(refusal("max-item-size = true"), HasSubstr("or text such as \"64k\""));
+  EXPECT_THAT(refusal("port = "), StartsWith("x.toml:1: "));
+  EXPECT_THAT(refusal("port = 1\nport = 2"), StartsWith("x.toml:2: "));
 }
 
 TEST(ConfigFile, HoldsNoCommandsAndNoOtherFile) {
-  EXPECT_THAT(refused("help = true"), HasSubstr("unknown key"));
-  EXPECT_THAT(refused("version = true"), HasSubstr("unknown key"));
-  EXPECT_THAT(refused("config = \"y\""), HasSubstr("unknown key"));
+  EXPECT_THAT(refusal("help = true"), HasSubstr("unknown key"));
+  EXPECT_THAT(refusal("version = true"), HasSubstr("unknown key"));
+  EXPECT_THAT(refusal("config = \"y\""), HasSubstr("unknown key"));
 }
 
 TEST(ConfigFile, CommandLineWins) {

@@ -12,7 +12,7 @@
 namespace minos {
 namespace {
 
-constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kAnySize = std::numeric_limits<std::uint64_t>::max();
 
 SizeHistogram random_epoch(Prng& prng) {
   SizeHistogram epoch;
@@ -144,7 +144,7 @@ TEST(SizeControllerProperty, EveryPlanIsSound) {
         plan = next;
         ASSERT_NO_FATAL_FAILURE(expect_sound_roles(plan, options));
         ASSERT_GE(plan.threshold_bytes, options.threshold_min_bytes);
-        if (plan.threshold_bytes == kMax) continue;
+        if (plan.threshold_bytes == kAnySize) continue;
         if (!blind(policy)) {
           ASSERT_NO_FATAL_FAILURE(expect_sound_ranges(plan, prng));
         }

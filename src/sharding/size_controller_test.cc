@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kSizeMax = std::numeric_limits<std::uint64_t>::max();
 constexpr CoreRole kSmall = CoreRole::kSmall;
 constexpr CoreRole kLarge = CoreRole::kLarge;
 constexpr CoreRole kStandby = CoreRole::kStandby;
@@ -59,10 +59,10 @@ TEST(SizeController, SizeAwareRoundsUpAndCutsTheLargeSizesByCost) {
   ASSERT_THAT(roles(plan), ElementsAre(kSmall, kSmall, kLarge, kLarge, kLarge));
   EXPECT_EQ(plan.cores[2].large_range, (SizeRange{2, 15}));
   EXPECT_EQ(plan.cores[3].large_range, (SizeRange{16, 20}));
-  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{21, kMax}));
+  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{21, kSizeMax}));
   EXPECT_EQ(plan.large_core_for(15), CoreId{2});
   EXPECT_EQ(plan.large_core_for(16), CoreId{3});
-  EXPECT_EQ(plan.large_core_for(kMax), CoreId{4});
+  EXPECT_EQ(plan.large_core_for(kSizeMax), CoreId{4});
 }
 
 TEST(SizeController, ElasticRoundsDownAndCutsAmongTheElasticCores) {
@@ -74,7 +74,7 @@ TEST(SizeController, ElasticRoundsDownAndCutsAmongTheElasticCores) {
   EXPECT_EQ(plan.cores[1].large_range, (SizeRange{2, 15}));
   EXPECT_EQ(plan.cores[2].large_range, (SizeRange{16, 20}));
   EXPECT_EQ(plan.cores[3].large_range, (SizeRange{21, 29}));
-  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{30, kMax}));
+  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{30, kSizeMax}));
 }
 
 TEST(SizeController, KeyHashKnowsTheThresholdButNoRoles) {
@@ -99,7 +99,7 @@ TEST(SizeController, CountsPacketsAndCutsWithinAClass) {
   ASSERT_EQ(plan.count(kLarge), 3U);
   EXPECT_EQ(plan.cores[5].large_range, (SizeRange{21, 139'264 + 2731 - 1}));
   EXPECT_EQ(plan.cores[6].large_range, (SizeRange{139'264 + 2731, 139'264 + 5461 - 1}));
-  EXPECT_EQ(plan.cores[7].large_range, (SizeRange{139'264 + 5461, kMax}));
+  EXPECT_EQ(plan.cores[7].large_range, (SizeRange{139'264 + 5461, kSizeMax}));
 }
 
 // 900 * 1 against 50 * 30 = 1500: x = 8 * 900 / 2400 = 3, to the last bit or not.
@@ -118,7 +118,7 @@ TEST(SizeController, RangesStayApartWhenOneSizeCarriesTheCost) {
   EXPECT_EQ(plan.cores[4].large_range, (SizeRange{30, 30}));
   EXPECT_EQ(plan.cores[5].large_range, (SizeRange{31, 31}));
   EXPECT_EQ(plan.cores[6].large_range, (SizeRange{32, 32}));
-  EXPECT_EQ(plan.cores[7].large_range, (SizeRange{33, kMax}));
+  EXPECT_EQ(plan.cores[7].large_range, (SizeRange{33, kSizeMax}));
 }
 
 // 1000 * 1 against 1 * 30: x = 8 * 1000 / 1030 = 7.77.
@@ -127,11 +127,11 @@ TEST(SizeController, ALittleLargeWorkLeavesOneCoreStandingBy) {
   const CorePlan size_aware = plan_of(PolicyKind::kSizeAware, 8, epoch);
   EXPECT_EQ(size_aware.count(kSmall), 7U);
   EXPECT_EQ(size_aware.cores[7].role, kStandby);
-  EXPECT_EQ(size_aware.cores[7].large_range, (SizeRange{2, kMax}));
+  EXPECT_EQ(size_aware.cores[7].large_range, (SizeRange{2, kSizeMax}));
   const CorePlan elastic = plan_of(PolicyKind::kElastic, 8, epoch);
   EXPECT_EQ(elastic.count(kSmall), 7U);
   EXPECT_EQ(elastic.cores[7].role, kElastic);
-  EXPECT_EQ(elastic.cores[7].large_range, (SizeRange{2, kMax}));
+  EXPECT_EQ(elastic.cores[7].large_range, (SizeRange{2, kSizeMax}));
 }
 
 TEST(SizeController, OneCoreServesEverything) {
@@ -148,7 +148,7 @@ TEST(SizeController, NothingIsLargeWhenAllSizesAreTheSame) {
     EXPECT_FALSE(plan.is_large(17));
     EXPECT_DOUBLE_EQ(plan.small_cost_share, 1.0);
     EXPECT_EQ(plan.count(kSmall), 3U);
-    EXPECT_EQ(plan.cores[3].large_range, (SizeRange{18, kMax}));
+    EXPECT_EQ(plan.cores[3].large_range, (SizeRange{18, kSizeMax}));
   }
 }
 
@@ -163,7 +163,7 @@ TEST(SizeController, TheThresholdIsNeverBelowItsMinimum) {
   ASSERT_THAT(roles(plan), ElementsAre(kSmall, kSmall, kElastic, kElastic, kElastic));
   EXPECT_EQ(plan.cores[2].large_range, (SizeRange{16, 20}));
   EXPECT_EQ(plan.cores[3].large_range, (SizeRange{21, 29}));
-  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{30, kMax}));
+  EXPECT_EQ(plan.cores[4].large_range, (SizeRange{30, kSizeMax}));
   options.threshold_min_bytes = 8192;  // its class is [8192, 8703]
   EXPECT_EQ(SizeController(options).next(kThreeSizes, 0).threshold_bytes, 8703U);
   options.threshold_min_bytes = 1;  // below what the percentile says
@@ -174,8 +174,8 @@ TEST(SizeController, BeforeAnyRequestEverythingIsSmall) {
   SizeController size_aware(options_of(PolicyKind::kSizeAware, 3));
   const CorePlan first = size_aware.initial();
   EXPECT_EQ(first.version, 0U);
-  EXPECT_EQ(first.threshold_bytes, kMax);
-  EXPECT_FALSE(first.is_large(kMax));
+  EXPECT_EQ(first.threshold_bytes, kSizeMax);
+  EXPECT_FALSE(first.is_large(kSizeMax));
   EXPECT_THAT(roles(first), ElementsAre(kSmall, kSmall, kStandby));
   SizeController elastic(options_of(PolicyKind::kElastic, 3));
   EXPECT_THAT(roles(elastic.initial()), ElementsAre(kSmall, kSmall, kElastic));

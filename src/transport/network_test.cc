@@ -12,7 +12,7 @@
 
 #include "transport/testing/udp_port_fixture.h"
 
-namespace minos::testing {
+namespace minos {
 namespace {
 
 constexpr Nanos kForever{-1};
@@ -217,4 +217,4 @@ TEST_F(NetworkTest, NoDatagramIsLeftToSleepers) {
 }
 
 }  // namespace
-}  // namespace minos::testing
+}  // namespace minos

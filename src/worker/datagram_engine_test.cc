@@ -223,7 +223,7 @@ TEST_P(EveryPolicy, ARetryIsToldWhatIsMissing) {
   const std::uint32_t wanted[] = {3000, 2000, 50'000, 1000};
   EXPECT_EQ(missing[0].datagram.payload,
             std::string_view(reinterpret_cast<const char*>(wanted), sizeof wanted));
-  for (const std::size_t i : {4, 50, 3}) client_.send(parts[i], id);
+  for (const std::size_t i : {4U, 50U, 3U}) client_.send(parts[i], id);
   ASSERT_TRUE(server_.run());
   EXPECT_EQ(client_.take().size(), 1U);
   EXPECT_EQ(client_.get("key"), value);

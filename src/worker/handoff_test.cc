@@ -262,9 +262,9 @@ TEST(WorkStealing, LargeValuesAreServedToCompletion) {
   EXPECT_TRUE(same(peer.from_server, value_reply("big", value)));
 }
 
-using Case = std::tuple<PolicyKind, std::uint16_t, std::uint16_t>;
+using Shape = std::tuple<PolicyKind, std::uint16_t, std::uint16_t>;
 
-class RandomRun : public testing::TestWithParam<Case> {};
+class RandomRun : public testing::TestWithParam<Shape> {};
 
 // Connections with keys of their own: each must get what it would get alone. Cores are stepped at
 // random, and now and then all of them come to rest and sleep.
@@ -313,8 +313,8 @@ TEST_P(RandomRun, EachConnectionGetsItsRepliesInOrder) {
   }
 }
 
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<Shape> cases() {
+  std::vector<Shape> all;
   for (std::uint16_t workers = 1; workers <= 8; ++workers) {
     all.emplace_back(PolicyKind::kWorkStealing, workers, std::uint16_t{1});
     for (std::uint16_t dispatchers = 1; dispatchers <= 2; ++dispatchers) {

@@ -18,7 +18,7 @@
 #include "transport/fd.h"
 #include "transport/udp/udp_queues.h"
 
-namespace minos::testing {
+namespace minos {
 
 // RX queues of a loopback address on ports that are free.
 inline std::unique_ptr<UdpQueues> open_queues(std::uint16_t queues, bool single_port = false,
@@ -94,4 +94,4 @@ class UdpClient {
   Fd fd_;
 };
 
-}  // namespace minos::testing
+}  // namespace minos

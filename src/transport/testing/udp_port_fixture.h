@@ -13,7 +13,7 @@
 #include "transport/testing/udp.h"
 #include "transport/udp/udp_port.h"
 
-namespace minos::testing {
+namespace minos {
 
 inline constexpr QueueId kQueue{0};
 
@@ -107,4 +107,4 @@ class UdpPortWithoutTrains : public UdpPortTest {
   }
 };
 
-}  // namespace minos::testing
+}  // namespace minos

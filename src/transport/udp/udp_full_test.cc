@@ -19,7 +19,7 @@
 #include "transport/network.h"
 #include "transport/testing/udp_port_fixture.h"
 
-namespace minos::testing {
+namespace minos {
 namespace {
 
 using ::testing::ElementsAre;
@@ -220,4 +220,4 @@ TEST(UdpPortFull, AWorkerWithUnsentRepliesDoesNotSleepForLong) {
 }
 
 }  // namespace
-}  // namespace minos::testing
+}  // namespace minos

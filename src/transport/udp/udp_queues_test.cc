@@ -10,9 +10,7 @@ namespace minos {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::open_queues;
 using ::testing::StartsWith;
-using testing::UdpClient;
 
 // Waits for a datagram; false when none comes.
 bool has_datagram(int socket) {

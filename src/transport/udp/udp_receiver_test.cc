@@ -5,7 +5,7 @@
 
 #include "transport/testing/udp_port_fixture.h"
 
-namespace minos::testing {
+namespace minos {
 namespace {
 
 using ::testing::ElementsAre;
@@ -140,4 +140,4 @@ TEST_F(UdpPortWithoutTrains, SkipsTruncatedDatagrams) {
 }
 
 }  // namespace
-}  // namespace minos::testing
+}  // namespace minos

@@ -5,7 +5,7 @@
 
 #include "transport/testing/udp_port_fixture.h"
 
-namespace minos::testing {
+namespace minos {
 namespace {
 
 using ::testing::ElementsAre;
@@ -213,4 +213,4 @@ TEST(UdpPortIpv6, ReceivesAndSends) {
 }
 
 }  // namespace
-}  // namespace minos::testing
+}  // namespace minos

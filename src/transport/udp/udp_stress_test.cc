@@ -12,7 +12,7 @@
 #include "transport/network.h"
 #include "transport/testing/udp_port_fixture.h"
 
-namespace minos::testing {
+namespace minos {
 namespace {
 
 constexpr std::uint16_t kQueues = 2;
@@ -132,4 +132,4 @@ TEST(UdpStress, EveryDatagramIsAnsweredOnce) {
 }
 
 }  // namespace
-}  // namespace minos::testing
+}  // namespace minos
