@@ -21,11 +21,7 @@ using testing::numbered;
 using testing::reserve_all;
 using testing::set;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kRounds = 20'000;
-#else
-constexpr int kRounds = 150'000;
-#endif
+constexpr int kRounds = testing::kSanitized ? 20'000 : 150'000;
 constexpr std::uint16_t kThreads = 4;
 
 // "<key>|" and then every byte follows from the key and a seed that comes first.
