@@ -24,9 +24,6 @@ namespace {
 constexpr std::uint16_t kSourcePort = 40'000;
 constexpr std::int64_t kQueuesMax = 128;
 
-// A way out that is full for longer than this has nobody at its end.
-constexpr int kSendTriesMax = 1000;
-
 // Of values on their way to all source ports, where a full ring loses what comes. A virtio server
 // holds back what finds no room.
 constexpr std::uint32_t kWindowBytes = 1 << 20;
@@ -43,6 +40,11 @@ class Device {
         sources_(sources) {}
 
   std::uint32_t window_bytes() const { return window_bytes_; }
+
+  std::size_t room() {
+    enter_thread();
+    return channel_->room();
+  }
 
   void send(std::uint16_t source, std::span<const OutDatagram> datagrams) {
     enter_thread();
@@ -80,11 +82,7 @@ class Device {
       }
       return;
     }
-    const std::string_view front(out.front.data(), out.front_bytes);
-    for (int i = 0; i < kSendTriesMax; ++i) {
-      if (channel_->send(out.queue, front, out.payload)) return;
-      pause_.idle();
-    }
+    channel_->send(out.queue, {out.front.data(), out.front_bytes}, out.payload);
   }
 
   void start_round() {
@@ -118,6 +116,7 @@ class SourceChannel final : public DatagramChannel {
   SourceChannel(std::shared_ptr<Device> device, std::uint16_t source)
       : device_(std::move(device)), source_(source) {}
 
+  std::size_t room() override { return device_->room(); }
   void send(std::span<const OutDatagram> datagrams) override { device_->send(source_, datagrams); }
   void receive(std::vector<InDatagram>& datagrams) override {
     device_->receive(source_, datagrams);

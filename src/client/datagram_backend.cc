@@ -31,6 +31,7 @@ std::expected<void, ClientError> DatagramBackend::start(const SessionRequest& re
 
 void DatagramBackend::send(Nanos now) {
   for (int i = 0; i < kSendBatchesMax; ++i) {
+    if (channel_->room() < out_.size()) return;
     const std::size_t taken = session_.take_datagrams(out_, now);
     if (taken == 0) return;
     channel_->send(std::span(out_).first(taken));

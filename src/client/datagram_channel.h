@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,11 @@ class DatagramChannel {
  public:
   virtual ~DatagramChannel() = default;
 
-  // All of it is copied, or gone, when this returns. What finds no room is lost, which is counted.
+  // How many datagrams find room now. Whoever has more receives first, and asks again: the server
+  // may be waiting for room on its way out before it takes more.
+  virtual std::size_t room() { return std::numeric_limits<std::size_t>::max(); }
+
+  // Never waits. All of it is copied, or gone, when this returns: what finds no room is lost.
   virtual void send(std::span<const OutDatagram> datagrams) = 0;
 
   // Appends what has arrived, a bounded number, without waiting. The bytes stay readable until the

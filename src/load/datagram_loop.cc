@@ -82,6 +82,7 @@ void DatagramLoop::flush() {
     if (connection.session->outstanding() == 0) continue;
     std::size_t taken = kBatchDatagrams;
     for (int i = 0; i < kBatchesPerFlush && taken == kBatchDatagrams; ++i) {
+      if (connection.channel->room() < kBatchDatagrams) break;
       taken = connection.session->take_datagrams(batch_, now);
       if (taken == 0) break;
       const std::span<const OutDatagram> out(batch_.data(), taken);

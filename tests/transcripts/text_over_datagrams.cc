@@ -309,7 +309,9 @@ Completion TextOverDatagrams::call(const SessionRequest& request) {
   std::array<OutDatagram, 64> datagrams;
   std::vector<InDatagram> received;
   for (;;) {
-    while (const std::size_t taken = session_.take_datagrams(datagrams, clock_.now())) {
+    while (channel_.room() >= datagrams.size()) {
+      const std::size_t taken = session_.take_datagrams(datagrams, clock_.now());
+      if (taken == 0) break;
       channel_.send(std::span(datagrams).first(taken));
     }
     received.clear();

@@ -119,6 +119,12 @@ void DpdkChannel::flush() {
   for (const auto& tx : tx_) tx->flush();
 }
 
+std::size_t DpdkChannel::room() const {
+  std::size_t least = TxQueue::kPendingMax;
+  for (const auto& tx : tx_) least = std::min(least, tx->free());
+  return least;
+}
+
 std::size_t DpdkChannel::burst(std::uint16_t queue) {
   const std::size_t n = rte_eth_rx_burst(eth_->id(), queue, received_.data() + received_count_,
                                          static_cast<std::uint16_t>(kReceiveMax - received_count_));

@@ -53,6 +53,8 @@ class DpdkChannel {
   // False: the way out is full.
   bool send(QueueId queue, std::string_view front, std::string_view payload);
   void flush();
+  // Datagrams for any queue that send() would take now.
+  std::size_t room() const;
   // Any frame of up to kFrameBytesMax, over TX queue 0, as it is: for tests.
   bool send_frame(std::string_view frame);
 

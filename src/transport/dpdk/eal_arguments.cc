@@ -141,6 +141,10 @@ std::expected<std::vector<std::string>, std::string> eal_arguments(const EalOpti
   if (!any({"--in-memory", "--no-shconf", "--file-prefix", "--huge-dir"})) {
     all.emplace_back(no_huge ? "--no-shconf" : "--in-memory");
   }
+  // A vhost device takes eight regions of a client's memory, and a huge page must not be one each.
+  if (!no_huge && !any({"--single-file-segments", "--legacy-mem"})) {
+    all.emplace_back("--single-file-segments");
+  }
   all.insert(all.end(), options.arguments.begin(), options.arguments.end());
   return all;
 }

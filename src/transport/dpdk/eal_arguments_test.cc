@@ -33,6 +33,7 @@ TEST(EalArguments, HugePagesAreUsedWhereSomeAreFree) {
   EXPECT_THAT(all({}, true), Not(Contains("--no-huge")));
   EXPECT_THAT(all({}, true), Not(Contains("-m")));
   EXPECT_THAT(all({}, true), Contains("--in-memory"));
+  EXPECT_THAT(all({}, true), Contains("--single-file-segments"));
   EXPECT_THAT(all({"--socket-mem=64"}), Not(Contains("--no-huge")));
 }
 

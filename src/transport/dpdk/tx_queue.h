@@ -37,6 +37,8 @@ class TxQueue {
   // Where to write a frame of up to kFrameBytesMax; null: none now. The same again until commit().
   char* room(Kind kind);
   void commit(std::size_t frame_bytes);
+  // Frames for which there is room() without a flush.
+  std::size_t free() const { return kPendingMax - pending_count_; }
   // Hands what waits to the device, as far as it takes it.
   void flush();
 
