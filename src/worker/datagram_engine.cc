@@ -166,8 +166,11 @@ std::uint32_t DatagramEngine::run_batch(std::span<const Incoming> batch) {
   if (admitted == 0) return 0;
   const std::int64_t each =
       (clock_.now() - burst_start_).count() / static_cast<std::int64_t>(admitted);
+  const std::int64_t waited = std::max<std::int64_t>((burst_start_ - arrived_).count(), 0);
   for (std::size_t i = 0; i < kReportClasses; ++i) {
-    if (served_[i] != 0) stats_.service_ns[i].record(static_cast<std::uint64_t>(each), served_[i]);
+    if (served_[i] == 0) continue;
+    stats_.service_ns[i].record(static_cast<std::uint64_t>(each), served_[i]);
+    stats_.queue_wait_ns[i].record(static_cast<std::uint64_t>(waited), served_[i]);
   }
   return static_cast<std::uint32_t>(admitted);
 }
@@ -294,10 +297,7 @@ void DatagramEngine::reply_outcome(const Request& request, const WriteOutcome& o
 }
 
 void DatagramEngine::note_served(std::uint64_t value_bytes) {
-  const auto served = static_cast<std::size_t>(report_class_of(value_bytes, *plan_));
-  ++served_[served];
-  const std::int64_t waited = std::max<std::int64_t>((burst_start_ - arrived_).count(), 0);
-  stats_.queue_wait_ns[served].record(static_cast<std::uint64_t>(waited));
+  ++served_[static_cast<std::size_t>(report_class_of(value_bytes, *plan_))];
 }
 
 }  // namespace minos

@@ -50,15 +50,20 @@ void TxQueue::flush() {
   std::copy(pending_.begin() + taken,
             pending_.begin() + static_cast<std::ptrdiff_t>(pending_count_), pending_.begin());
   pending_count_ -= taken;
-  stuck_flushes_ = taken > 0 ? 0 : stuck_flushes_ + 1;
-  if (stuck_flushes_ == kStuckFlushesMax) give_up();
+  if (taken > 0) {
+    stuck_since_ = Nanos(0);
+    return;
+  }
+  const Nanos now = std::chrono::steady_clock::now().time_since_epoch();
+  if (stuck_since_ == Nanos(0)) stuck_since_ = now;
+  if (now - stuck_since_ > kPatience) give_up();
 }
 
 void TxQueue::give_up() {
   rte_pktmbuf_free_bulk(pending_.data(), static_cast<unsigned>(pending_count_));
   counters_.given_up.add(pending_count_);
   pending_count_ = 0;
-  stuck_flushes_ = 0;
+  stuck_since_ = Nanos(0);
 }
 
 }  // namespace minos

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/histogram.h"
+#include "base/units.h"
 #include "transport/dpdk/eth_port.h"
 
 namespace minos {
@@ -22,9 +24,8 @@ class TxQueue {
   static constexpr std::uint32_t kReserved = 256;
   static constexpr std::uint32_t kSpareMax = kEthBurst;
   static constexpr std::uint32_t kBuffersUsed = kPendingMax + kSpareMax;
-  // So many flushes in a row without any frame taken mean that nobody is there: what waits is of
-  // no use to who comes next. A tenth of a second at least.
-  static constexpr std::uint32_t kStuckFlushesMax = 100'000;
+  // When no frame was taken for so long nobody is there: what waits is of no use to who comes next.
+  static constexpr Nanos kPatience = std::chrono::seconds(1);
 
   enum class Kind : std::uint8_t { kSmall, kLarge };
 
@@ -54,7 +55,7 @@ class TxQueue {
   std::size_t spare_count_ = 0;
   std::array<rte_mbuf*, kPendingMax> pending_{};
   std::size_t pending_count_ = 0;
-  std::uint32_t stuck_flushes_ = 0;
+  Nanos stuck_since_{0};  // 0: frames were taken
 };
 
 }  // namespace minos
