@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <cstring>
 #include <optional>
@@ -43,6 +44,8 @@ std::expected<DatagramChannels, std::string> open_device(const DpdkTarget& targe
     if (!device) return std::unexpected(device.error());
     arguments.insert(arguments.end(), {"--vdev", std::move(*device)});
   }
+  // DPDK writes to a virtio socket even when the server has left: that ends no load.
+  ::signal(SIGPIPE, SIG_IGN);
   auto eal = Eal::start(arguments);
   if (!eal) return std::unexpected(eal.error());
   options.source_ports = static_cast<std::uint16_t>(count);

@@ -72,8 +72,10 @@ class DatagramLoop final : public LoadLoop {
   struct Connection {
     std::unique_ptr<DatagramChannel> channel;
     std::unique_ptr<DatagramSession> session;
-    Nanos heard{0};  // the later of the last datagram received and the oldest request's sending
-    std::uint64_t value_bytes = 0;  // of outstanding SETs
+    Nanos heard{0};   // the later of the last datagram received and the oldest request's sending
+    Nanos looked{0};  // the last time that nothing had arrived
+    std::uint32_t rounds_behind = 0;  // since then, or since its timers ran
+    std::uint64_t value_bytes = 0;    // of outstanding SETs
   };
   struct Outstanding {
     LoadRequest request;

@@ -164,6 +164,8 @@ void LoadThread::preload() {
     }
     preloaded_.add(arrived_.size());
   }
+  // A closed loop would replace them.
+  arrived_.clear();
 }
 
 void LoadThread::run(Nanos start) {

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -63,6 +64,8 @@ def test_closed_and_open_loop(udp_server):
     check(report, "udp")
     assert report["preload"]["stored"] == 2020
     assert report["options"]["connections"] == 5
+    # As many as a connection takes: what the preload has left over must not add to them.
+    check(load(*target, *DATA, "--closed", "--depth=300"), "udp")
 
     report = load(*target, *DATA, "--no-preload", "--rate=2000", "--verify", "--sleep")
     check(report, "udp")
@@ -112,3 +115,18 @@ def test_over_dpdk(start, folder, threads, queues):
     target = ["--protocol=dpdk", f"--dpdk-vhost={path}", f"--queues={max(threads, queues)}"]
     check(load(*target, *DATA, "--closed", "--depth=32", "--connections=3", "--verify"), "dpdk")
     check(load(*target, *DATA, "--no-preload", "--rate=5000"), "dpdk")
+
+
+@pytest.mark.skipif(not supports_dpdk(), reason="a server without DPDK")
+def test_a_dpdk_server_that_leaves(start_any, folder):
+    path = folder / "vhost.sock"
+    server = start_any("--transport=tcp,dpdk", f"--dpdk-vhost={path}", "-t", "1")
+    command = [str(MINOS), "load", "--json", "--protocol=dpdk", f"--dpdk-vhost={path}", "--quiet",
+               "--keys=100", "--closed", "--timeout=1", "--duration=30"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as running:
+        time.sleep(3)
+        server.kill()
+        output, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert "the server has not answered for 1 s" in json.loads(output)["error"]
