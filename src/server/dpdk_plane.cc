@@ -25,6 +25,7 @@ class Opened final : public DpdkPlane {
     return std::make_unique<DpdkPort>(*device_, index, plane);
   }
   std::shared_ptr<void> enter_thread() override { return std::make_shared<EalThread>(); }
+  std::vector<PlaneCount> counts() const override { return device_->counts(); }
   std::string name() const override { return name_; }
 
  private:

@@ -4,8 +4,10 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/options.h"
+#include "transport/plane.h"
 #include "wire/packet.h"
 
 namespace minos {
@@ -23,6 +25,9 @@ class DpdkPlane {
 
   // By a worker's thread before its first use of the port: held as long as it uses it.
   virtual std::shared_ptr<void> enter_thread() = 0;
+
+  // As of DpdkDevice. Any thread.
+  virtual std::vector<PlaneCount> counts() const = 0;
 
   // "dpdk:10.0.0.1:11300-11303"
   virtual std::string name() const = 0;

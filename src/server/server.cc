@@ -88,7 +88,7 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
   }
   server->report_ = std::make_unique<StatsReport>(
       StatsReport::Shared{server->options_, *server->store_, server->mesh_, server->plans_,
-                          server->registry_, server->stats_},
+                          server->registry_, server->stats_, server->plane_counts_},
       SteadyClock::unix_now());
   auto acceptor = Acceptor::create(
       Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->clock_,
@@ -129,16 +129,27 @@ std::expected<void, std::string> Server::build_workers() {
     threads_.push_back(std::make_unique<WorkerThread>(
         thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]), std::move(*network)));
   }
+  report_planes();
   return {};
 }
 
+void Server::report_planes() {
+  for (std::size_t i = 0; i < udp_.size(); ++i) {
+    plane_counts_.push_back(
+        {udp_[i]->name(), [this, i] { return counts_of(*udp_[i], udp_counters_[i]); }});
+  }
+  if (dpdk_) plane_counts_.push_back({dpdk_->name(), [this] { return dpdk_->counts(); }});
+}
+
 // One worker's.
-std::vector<Plane> Server::make_planes(std::uint16_t worker) const {
+std::vector<Plane> Server::make_planes(std::uint16_t worker) {
   std::vector<Plane> planes;
+  udp_counters_.resize(udp_.size());
   for (const auto& queues : udp_) {
     UdpPort::Options options;
     options.plane = static_cast<std::uint8_t>(planes.size());
     auto port = std::make_unique<UdpPort>(*queues, options);
+    udp_counters_[planes.size()].push_back(&port->counters());
     Sleeper* const sleeper = port.get();
     planes.push_back({std::move(port), sleeper});
   }

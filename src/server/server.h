@@ -15,6 +15,7 @@
 #include "server/stats_report.h"
 #include "server/steady_clock.h"
 #include "server/worker_thread.h"
+#include "transport/udp/udp_counters.h"
 #include "transport/udp/udp_queues.h"
 #include "worker/datagram_shared.h"
 #include "worker/planner.h"
@@ -55,7 +56,8 @@ class Server {
   explicit Server(const ServerOptions& options);
 
   std::expected<void, std::string> build_workers();
-  std::vector<Plane> make_planes(std::uint16_t worker) const;
+  std::vector<Plane> make_planes(std::uint16_t worker);
+  void report_planes();
   std::expected<void, std::string> watch_all();
   void plan_epoch();
   void housekeep(const std::stop_token& stop);
@@ -71,6 +73,8 @@ class Server {
   PlanBoard plans_;
   Planner planner_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
+  std::vector<StatsReport::PlaneCounts> plane_counts_;
+  std::vector<std::vector<const UdpCounters*>> udp_counters_;  // of each of udp_, by worker
   std::unique_ptr<StatsReport> report_;
   std::unique_ptr<DatagramShared> datagrams_;  // with a datagram plane
   std::unique_ptr<Acceptor> acceptor_;

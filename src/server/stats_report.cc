@@ -171,6 +171,7 @@ void StatsReport::reset() {
     now.queue_wait_ns[i] = merged(&WorkerStats::queue_wait_ns, i);
     now.service_ns[i] = merged(&WorkerStats::service_ns, i);
   }
+  for (const PlaneCounts& plane : shared_.planes) now.planes.push_back(plane.read());
   now.store = shared_.store.stats();
   now.connections_opened = shared_.registry.opened_total();
   now.connections_rejected = shared_.registry.rejected_total();
@@ -302,7 +303,21 @@ void StatsReport::minos(std::string& out) const {
       stat(out, name + what, count(*from, i, counter));
     }
   }
+  planes(*from, out);
   classes(*from, out);
+}
+
+void StatsReport::planes(const Baseline& from, std::string& out) const {
+  for (std::size_t i = 0; i < shared_.planes.size(); ++i) {
+    const std::string plane = fmt::format("plane:{}:", i);
+    stat(out, plane + "name", shared_.planes[i].name);
+    const std::vector<PlaneCount> counts = shared_.planes[i].read();
+    for (std::size_t c = 0; c < counts.size(); ++c) {
+      // Before the first reset there is nothing to take away.
+      const std::uint64_t then = from.planes.empty() ? 0 : from.planes[i][c].count;
+      stat(out, plane + std::string(counts[c].name), counts[c].count - then);
+    }
+  }
 }
 
 void StatsReport::classes(const Baseline& from, std::string& out) const {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "server/options.h"
 #include "store/kv_store.h"
+#include "transport/plane.h"
 #include "worker/connection_registry.h"
 #include "worker/mesh.h"
 #include "worker/plan_board.h"
@@ -23,6 +25,11 @@ namespace minos {
 // remembers where they stood.
 class StatsReport final : public StatsSource {
  public:
+  // A datagram plane; `read` may be called by any worker, as long as workers run.
+  struct PlaneCounts {
+    std::string name;
+    std::function<std::vector<PlaneCount>()> read;
+  };
   struct Shared {
     const ServerOptions& options;
     KvStore& store;
@@ -30,6 +37,7 @@ class StatsReport final : public StatsSource {
     const PlanBoard& plans;
     const ConnectionRegistry& registry;
     const std::vector<std::unique_ptr<WorkerStats>>& workers;
+    const std::vector<PlaneCounts>& planes;
   };
 
   StatsReport(const Shared& shared, UnixSeconds started);
@@ -47,6 +55,7 @@ class StatsReport final : public StatsSource {
     std::vector<Worker> workers;
     std::array<Histogram, kReportClasses> queue_wait_ns;
     std::array<Histogram, kReportClasses> service_ns;
+    std::vector<std::vector<PlaneCount>> planes;
     StoreStats store;
     std::uint64_t connections_opened = 0;
     std::uint64_t connections_rejected = 0;
@@ -59,6 +68,7 @@ class StatsReport final : public StatsSource {
   void sizes(std::string& out) const;
   void connections(Now now, std::string& out) const;
   void minos(std::string& out) const;
+  void planes(const Baseline& from, std::string& out) const;
   void classes(const Baseline& from, std::string& out) const;
 
   void reset();

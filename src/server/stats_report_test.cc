@@ -30,7 +30,7 @@ class StatsReportTest : public testing::Test {
       workers_.push_back(std::make_unique<WorkerStats>());
     }
     report_ = std::make_unique<StatsReport>(
-        StatsReport::Shared{options_, *store_, mesh_, plans_, registry_, workers_}, 1000);
+        StatsReport::Shared{options_, *store_, mesh_, plans_, registry_, workers_, planes_}, 1000);
   }
 
   void set(std::string_view key, std::string_view value, UnixSeconds expires_at = 0) {
@@ -64,6 +64,9 @@ class StatsReportTest : public testing::Test {
   PlanBoard plans_{Planner::initial(controller_options()), kWorkers};
   ConnectionRegistry registry_{2};
   std::vector<std::unique_ptr<WorkerStats>> workers_;
+  std::uint64_t truncated_ = 3;
+  std::vector<StatsReport::PlaneCounts> planes_{
+      {"udp:[::1]:7", [this] { return std::vector<PlaneCount>{{"truncated", truncated_}}; }}};
   std::unique_ptr<StatsReport> report_;
 };
 
@@ -114,6 +117,15 @@ TEST_F(StatsReportTest, ResetForgetsWhatWasCounted) {
   EXPECT_EQ(stat("", "cmd_get"), "1");
   EXPECT_EQ(stat("", "total_items"), "1");
   EXPECT_EQ(stat("minos", "small:count"), "1");
+}
+
+TEST_F(StatsReportTest, PlanesAreCountedByTheReason) {
+  EXPECT_EQ(stat("minos", "plane:0:name"), "udp:[::1]:7");
+  EXPECT_EQ(stat("minos", "plane:0:truncated"), "3");
+  reset();
+  EXPECT_EQ(stat("minos", "plane:0:truncated"), "0");
+  truncated_ = 5;
+  EXPECT_EQ(stat("minos", "plane:0:truncated"), "2");
 }
 
 // A worker may note that a connection is gone before its giver notes that it came.

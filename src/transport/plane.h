@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/units.h"
 #include "transport/poller.h"
@@ -18,6 +20,12 @@ class Sleeper {
   // while packets or replies lie in the port that no descriptor tells of.
   virtual Nanos prepare_sleep(Poller& poller, std::span<const RxQueueQuota> queues,
                               Nanos block) = 0;
+};
+
+// What a plane has counted of one kind since it was opened, by all of its ports together.
+struct PlaneCount {
+  std::string_view name;  // in lower case, with _; lives for ever
+  std::uint64_t count = 0;
 };
 
 // One worker's share of a datagram plane.

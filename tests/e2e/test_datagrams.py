@@ -181,6 +181,37 @@ def test_garbage_is_counted_and_answered_with_no_more_than_came(serve):
     server.stop()
 
 
+def test_what_is_wrong_is_counted_by_its_reason(serve):
+    server = serve(threads=1)
+
+    def counted(client, *names):
+        stats = client.stats(b"minos")
+        return [int(stats[name]) for name in names]
+
+    with client_of(server) as client:
+        assert client.set(b"k", b"v") == "ok"
+        reasons = ("core:0:datagrams_foreign", "core:0:datagrams_malformed",
+                   "core:0:unproven_addresses", "plane:0:packets_in")
+        before = counted(client, *reasons)
+        whole = client.datagram("get", client.begin(), b"k", b"\0" * 8)
+        client.send(b"nothing that Minos knows")
+        client.send(whole[:len(whole) - 3])
+        client.token ^= 1
+        client.send(client.datagram("get", client.begin(), b"k", b"\0" * 8))
+        client.token ^= 1
+        harness.wait_until(lambda: all(now > then for now, then in
+                                       zip(counted(client, *reasons), before)), "they are counted")
+        stats = client.stats(b"minos")
+        assert stats["plane:0:name"] == f"udp:{harness.HOST}:{server.udp_port}"
+        for name in ("truncated", "receive_errors", "send_errors", "tx_full", "not_kept",
+                     "socket_dropped"):
+            assert stats[f"plane:0:{name}"] == "0"
+        assert int(stats["plane:0:packets_out"]) >= int(stats["plane:0:batches_out"]) > 0
+    with server.client() as tcp:
+        assert int(tcp.stats(b"minos")["plane:0:packets_in"]) > 0
+    server.stop()
+
+
 def test_a_restarted_server_gives_new_tokens(serve):
     server = serve()
     with client_of(server) as client:

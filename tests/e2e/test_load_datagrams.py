@@ -110,11 +110,19 @@ def test_options_that_make_no_sense(args, message):
 @pytest.mark.parametrize("threads, queues", [(1, 1), (2, 3)])
 def test_over_dpdk(start, folder, threads, queues):
     path = folder / "vhost.sock"
-    start("--transport=tcp,dpdk", f"--dpdk-vhost={path}", "-t", str(threads),
-          f"--rx-queues={queues}")
+    server = start("--transport=tcp,dpdk", f"--dpdk-vhost={path}", "-t", str(threads),
+                   f"--rx-queues={queues}")
     target = ["--protocol=dpdk", f"--dpdk-vhost={path}", f"--queues={max(threads, queues)}"]
     check(load(*target, *DATA, "--closed", "--depth=32", "--connections=3", "--verify"), "dpdk")
     check(load(*target, *DATA, "--no-preload", "--rate=5000"), "dpdk")
+    with server.client() as tcp:
+        stats = tcp.stats(b"minos")
+    assert stats["plane:0:name"].startswith("dpdk:")
+    assert int(stats["plane:0:packets_in"]) > 2000
+    assert int(stats["plane:0:packets_out"]) > 2000
+    assert int(stats["plane:0:answered"]) > 0  # ARP
+    for name in ("dropped_bad_checksum", "dropped_fragment", "tx_given_up", "unsendable"):
+        assert stats[f"plane:0:{name}"] == "0"
 
 
 @pytest.mark.skipif(not supports_dpdk(), reason="a server without DPDK")

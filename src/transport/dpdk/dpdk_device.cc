@@ -8,6 +8,21 @@
 
 namespace minos {
 
+namespace {
+
+std::string_view name_of_drop(std::size_t index) {
+  static const auto names = [] {
+    std::array<std::string, kFrameDrops> all;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i] = "dropped_" + std::string(name(static_cast<FrameDrop>(i)));
+    }
+    return all;
+  }();
+  return names[index];
+}
+
+}  // namespace
+
 std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
     const Options& options, std::unique_ptr<QueueSteering> steering) {
   if (options.queues == 0 || options.queues > kWorkersMax) {
@@ -42,6 +57,31 @@ std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
   if (!steered) device->unsteered_ = steered.error();
   device->steering_ = std::move(steering);
   return device;
+}
+
+std::vector<PlaneCount> DpdkDevice::counts() const {
+  std::vector<PlaneCount> counts;
+  const auto add = [&](std::string_view name, auto&& counter_of) {
+    std::uint64_t sum = 0;
+    for (const PortCounters& port : counters_) sum += counter_of(port.of_port).get();
+    counts.push_back({name, sum});
+  };
+  add("packets_in", [](const DpdkCounters& of) -> auto& { return of.received; });
+  for (std::size_t i = 0; i < kFrameDrops; ++i) {
+    add(name_of_drop(i), [i](const DpdkCounters& of) -> auto& { return of.dropped[i]; });
+  }
+  add("answered", [](const DpdkCounters& of) -> auto& { return of.answered; });
+  add("packets_out", [](const DpdkCounters& of) -> auto& { return of.tx.sent; });
+  add("tx_given_up", [](const DpdkCounters& of) -> auto& { return of.tx.given_up; });
+  add("tx_full", [](const DpdkCounters& of) -> auto& { return of.no_room; });
+  add("unsendable", [](const DpdkCounters& of) -> auto& { return of.unsendable; });
+  add("not_kept", [](const DpdkCounters& of) -> auto& { return of.not_kept; });
+  const EthPort::Losses lost = eth_->losses();
+  counts.push_back({"device_rx_missed", lost.rx_missed});
+  counts.push_back({"device_rx_errors", lost.rx_errors});
+  counts.push_back({"device_rx_no_buffer", lost.rx_no_buffer});
+  counts.push_back({"device_tx_errors", lost.tx_errors});
+  return counts;
 }
 
 }  // namespace minos

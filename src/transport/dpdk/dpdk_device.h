@@ -16,6 +16,7 @@
 #include "transport/dpdk/frame.h"
 #include "transport/dpdk/steering.h"
 #include "transport/dpdk/tx_queue.h"
+#include "transport/plane.h"
 
 namespace minos {
 
@@ -40,7 +41,7 @@ struct DpdkCounters {
   SharedCounter received;                          // datagrams for us
   std::array<SharedCounter, kFrameDrops> dropped;  // by FrameDrop
   SharedCounter answered;                          // ARP and ICMP echo
-  SharedCounter no_room;                           // small replies that found none
+  SharedCounter no_room;                           // replies that found none
   SharedCounter unsendable;                        // to a peer that is no IPv4 address
   TxCounters tx;
   SharedCounter not_kept;  // packets that keep() had to refuse
@@ -75,6 +76,9 @@ class DpdkDevice {
   std::atomic<std::uint32_t>& kept(std::uint16_t tx_queue) { return kept_[tx_queue].packets; }
   std::uint32_t kept_packets_max() const { return options_.kept_packets_max; }
   DpdkCounters& counters(std::uint16_t tx_queue) { return counters_[tx_queue].of_port; }
+  // Of all ports, and what the device itself has dropped. The same names in the same order at every
+  // call. Any thread.
+  std::vector<PlaneCount> counts() const;
 
  private:
   struct alignas(kCacheLineBytes) Kept {

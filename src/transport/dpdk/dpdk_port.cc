@@ -147,7 +147,10 @@ bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const 
     return true;
   }
   char* frame = tx_.room(TxQueue::Kind::kLarge);
-  if (frame == nullptr) return false;
+  if (frame == nullptr) [[unlikely]] {
+    counters_.no_room.add(1);
+    return false;
+  }
   std::size_t bytes = front.size();
   for (const iovec& part : parts) bytes += part.iov_len;
   CHECK(bytes <= kDatagramBytesMax && parts.size() <= kDatagramPartsMax);

@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -232,6 +233,13 @@ TEST_F(DpdkPortTest, WhatIsDroppedIsCounted) {
   EXPECT_EQ(dropped[static_cast<std::size_t>(FrameDrop::kFragment)].get(), 1u);
   EXPECT_EQ(dropped[static_cast<std::size_t>(FrameDrop::kBadLength)].get(), 1u);
   EXPECT_EQ(dropped[static_cast<std::size_t>(FrameDrop::kNotOurs)].get(), 1u);
+  std::map<std::string, std::uint64_t> counts;
+  for (const PlaneCount& count : device_->counts()) counts[std::string(count.name)] = count.count;
+  EXPECT_EQ(counts["dropped_fragment"], 1u);
+  EXPECT_EQ(counts["dropped_bad_length"], 1u);
+  EXPECT_EQ(counts["dropped_not_ours"], 1u);
+  EXPECT_EQ(counts["dropped_bad_checksum"], 0u);
+  EXPECT_EQ(counts["packets_in"], 0u);
 }
 
 TEST_F(DpdkPortTest, FramesOfSeveralSegmentsAreDropped) {

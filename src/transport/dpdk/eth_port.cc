@@ -168,6 +168,15 @@ bool EthPort::set_mac(const MacAddress& mac) {
   return rte_eth_dev_default_mac_addr_set(id_, &address) == 0;
 }
 
+EthPort::Losses EthPort::losses() const {
+  rte_eth_stats counted{};
+  if (rte_eth_stats_get(id_, &counted) != 0) return {};
+  return {.rx_missed = counted.imissed,
+          .rx_errors = counted.ierrors,
+          .rx_no_buffer = counted.rx_nombuf,
+          .tx_errors = counted.oerrors};
+}
+
 void* buffer_private(rte_mbuf* buffer) {
   return rte_mbuf_to_priv(buffer);
 }

@@ -50,6 +50,14 @@ class EthPort {
   bool set_mac(const MacAddress& mac);
   std::uint16_t queues() const { return options_.queues; }
   rte_mempool* tx_pool(std::uint16_t queue) const { return pools_[1u + queue].get(); }
+  // Frames that the device itself has dropped. Any thread.
+  struct Losses {
+    std::uint64_t rx_missed = 0;     // no descriptor was free
+    std::uint64_t rx_errors = 0;     // damaged
+    std::uint64_t rx_no_buffer = 0;  // the pool was empty
+    std::uint64_t tx_errors = 0;
+  };
+  Losses losses() const;
   // RX bursts of fewer frames may never return any: vector drivers take them in fours.
   std::uint32_t rx_burst_min() const { return rx_burst_min_; }
 

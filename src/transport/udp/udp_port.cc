@@ -32,7 +32,10 @@ void UdpPort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket
 KeptPacket UdpPort::keep(const RxPacket& packet) {
   // An empty datagram owns memory too: without any it would be no packet.
   auto* const copy = static_cast<char*>(std::malloc(packet.bytes.size() + 1));
-  if (copy == nullptr) return {};
+  if (copy == nullptr) {
+    counters_.not_kept.add(1);
+    return {};
+  }
   if (!packet.bytes.empty()) std::memcpy(copy, packet.bytes.data(), packet.bytes.size());
   return {packet.peer, {copy, packet.bytes.size()}, copy, &std::free};
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
@@ -146,6 +147,18 @@ void UdpQueues::size_buffers(std::uint32_t wanted) {
     send_buffer_bytes_ =
         std::min(send_buffer_bytes_, ask_for_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, wanted));
   }
+}
+
+// Each socket counts 32 bits.
+std::uint64_t UdpQueues::dropped() const {
+  std::uint64_t sum = 0;
+  for (const Fd& fd : sockets_) {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
+    socklen_t size = sizeof values;
+    const bool told = ::getsockopt(fd.get(), SOL_SOCKET, SO_MEMINFO, values.data(), &size) == 0;
+    if (told) sum += values[SK_MEMINFO_DROPS];
+  }
+  return sum;
 }
 
 }  // namespace minos

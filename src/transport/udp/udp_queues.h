@@ -47,6 +47,9 @@ class UdpQueues {
   std::uint32_t receive_buffer_bytes() const { return receive_buffer_bytes_; }
   std::uint32_t send_buffer_bytes() const { return send_buffer_bytes_; }
 
+  // Datagrams that the kernel dropped, as a socket's buffer was full or their checksum wrong.
+  std::uint64_t dropped() const;
+
   // "udp:127.0.0.1:11300-11303"
   const std::string& name() const { return name_; }
 

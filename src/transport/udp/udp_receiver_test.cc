@@ -126,6 +126,29 @@ TEST_F(UdpPortTest, KeptPacketsOutliveTheNextReceive) {
   EXPECT_TRUE(static_cast<bool>(empty));
 }
 
+std::uint64_t count_of(const std::vector<PlaneCount>& counts, std::string_view name) {
+  for (const PlaneCount& count : counts) {
+    if (count.name == name) return count.count;
+  }
+  ADD_FAILURE() << "no " << name;
+  return 0;
+}
+
+TEST_F(UdpPortTest, WhatThePlaneHasSeenAndWhatTheKernelDropped) {
+  UdpPort other(*queues_, {});
+  const std::array<const UdpCounters*, 2> ports = {&port_.counters(), &other.counters()};
+  client_.send("a");
+  receive(port_, 8);
+  client_.send("b");
+  receive(other, 8);
+  EXPECT_EQ(count_of(counts_of(*queues_, ports), "packets_in"), 2U);
+  EXPECT_EQ(count_of(counts_of(*queues_, ports), "socket_dropped"), 0U);
+  // More than any buffer of a socket holds that is asked for here.
+  const std::string bytes(1400, 'x');
+  for (int i = 0; i < 20'000; ++i) client_.send(bytes);
+  EXPECT_GT(count_of(counts_of(*queues_, ports), "socket_dropped"), 0U);
+}
+
 TEST_F(UdpPortWithoutTrains, SkipsTruncatedDatagrams) {
   client_.send("a");
   client_.send(std::string(2049, 'x'));
