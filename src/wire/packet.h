@@ -28,6 +28,9 @@ struct Peer {
   std::uint32_t scope = 0;  // of a link-local IPv6 address
   std::array<std::uint8_t, 6> link{};  // MAC address, of planes that see it
   std::uint8_t plane = 0;              // index of the DatagramPort among those of its worker
+  // The plane's number for the address that it was sent to, from which the reply comes; 0: the
+  // plane needs none.
+  std::uint8_t local = 0;
 
   // Same address and port: the same client, whatever the queue.
   bool same_client(const Peer& other) const {

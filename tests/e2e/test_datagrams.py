@@ -212,6 +212,23 @@ def test_what_is_wrong_is_counted_by_its_reason(serve):
     server.stop()
 
 
+def test_a_reply_comes_from_the_address_that_was_asked():
+    base = free_udp_ports(2)
+    server = harness.Server(["--transport=udp", f"--datagram-port={base}", "-t", "2",
+                             "-l", "0.0.0.0"], listen=False)
+    try:
+        harness.wait_until(lambda: " on udp:" in server.output(), "it serves")
+        for host in (harness.HOST, "127.0.0.2"):
+            with datagrams.Client(host, base, 2) as client:
+                client.socket.connect((host, base))  # to hear nobody else
+                value = os.urandom(100_000)
+                assert client.set(b"k", value) == "ok"
+                assert client.get(b"k") == value
+        server.stop()
+    finally:
+        server.kill()
+
+
 def test_a_restarted_server_gives_new_tokens(serve):
     server = serve()
     with client_of(server) as client:

@@ -43,6 +43,14 @@ int bind_to(int fd, const addrinfo& at, std::uint16_t port) {
   return ::bind(fd, to, at.ai_addrlen) == 0 ? 0 : errno;
 }
 
+bool is_every_address(const addrinfo& at) {
+  const sockaddr_storage address = with_port(at, 0);
+  if (at.ai_family == AF_INET6) {
+    return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  }
+  return reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 Fd make_socket(const addrinfo& at) {
   return Fd(::socket(at.ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
 }
@@ -98,6 +106,7 @@ int UdpQueues::bind_all(const addrinfo& at, const Options& options, std::uint16_
   if (options.single_port) {
     if (const int error = steer(); error != 0) return error;
   }
+  if (is_every_address(at)) tell_locals();
   probe();
   size_buffers(options.buffer_bytes);
   return 0;
@@ -131,6 +140,13 @@ int UdpQueues::steer() {
   const int failed = ::setsockopt(sockets_.front().get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
                                   &filter, sizeof filter);
   return failed == 0 ? 0 : errno;
+}
+
+void UdpQueues::tell_locals() {
+  tells_locals_ = std::ranges::all_of(sockets_, [&](const Fd& fd) {
+    return (ipv6_ ? set_int(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                  : set_int(fd.get(), IPPROTO_IP, IP_PKTINFO, 1)) == 0;
+  });
 }
 
 void UdpQueues::probe() {

@@ -10,6 +10,7 @@
 
 #include "base/units.h"
 #include "transport/fd.h"
+#include "transport/udp/udp_locals.h"
 
 struct addrinfo;
 
@@ -17,10 +18,12 @@ namespace minos {
 
 // The RX queues of a kernel UDP plane at one address: a socket each, on consecutive ports, or all
 // on one port, where the kernel picks the socket by the queue byte of the datagram's header. Shared
-// by the ports of all workers; immutable once it is there. Any thread.
+// by the ports of all workers; immutable once it is there, but for the numbers of locals(). Any
+// thread.
 //
-// On "every address" the kernel chooses the source address of replies: that of the interface that
-// they leave by, which a client that asked another address of this machine does not expect.
+// On "every address" the kernel would choose the source address of replies: that of the interface
+// that they leave by, which a client that asked another address of this machine does not expect. So
+// there, and only there, it tells with each message which address it came to.
 class UdpQueues {
  public:
   struct Options {
@@ -38,6 +41,10 @@ class UdpQueues {
   std::uint16_t count() const { return static_cast<std::uint16_t>(sockets_.size()); }
   int socket(QueueId queue) const { return sockets_[queue.value].get(); }
   bool is_ipv6() const { return ipv6_; }
+
+  // Does each message tell the address that it came to?
+  bool tells_locals() const { return tells_locals_; }
+  UdpLocals& locals() const { return *locals_; }
 
   // May the kernel be given, and give, many datagrams of one peer as one message?
   bool can_send_trains() const { return can_send_trains_; }
@@ -61,11 +68,14 @@ class UdpQueues {
   int bind_one(const addrinfo& at, std::uint16_t port, const Options& options);
   int check_unused(const addrinfo& at, std::uint16_t port) const;
   int steer();
+  void tell_locals();
   void probe();
   void size_buffers(std::uint32_t wanted);
 
   std::vector<Fd> sockets_;
   bool ipv6_ = false;
+  bool tells_locals_ = false;
+  std::unique_ptr<UdpLocals> locals_ = std::make_unique<UdpLocals>();
   bool can_send_trains_ = false;
   bool receives_trains_ = false;
   std::uint32_t receive_buffer_bytes_ = 0;

@@ -133,7 +133,7 @@ std::size_t UdpReceiver::receive_batch(QueueId queue, std::size_t wanted) {
     header.msg_namelen = sizeof message.from;
     header.msg_iov = &message.part;
     header.msg_iovlen = 1;
-    if (queues_.receives_trains()) {
+    if (queues_.receives_trains() || queues_.tells_locals()) {
       header.msg_control = message.control;
       header.msg_controllen = sizeof message.control;
     }
@@ -151,6 +151,28 @@ std::size_t UdpReceiver::receive_batch(QueueId queue, std::size_t wanted) {
   return used;
 }
 
+// The number of the address that the message came to; 0: none that a reply could come from.
+std::uint8_t UdpReceiver::local_of(const msghdr& header) const {
+  auto* end = const_cast<msghdr*>(&header);
+  for (cmsghdr* at = CMSG_FIRSTHDR(end); at != nullptr; at = CMSG_NXTHDR(end, at)) {
+    UdpLocals::Address address{};
+    if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo to;
+      std::memcpy(&to, CMSG_DATA(at), sizeof to);
+      if (IN6_IS_ADDR_MULTICAST(&to.ipi6_addr)) return 0;
+      std::memcpy(address.data(), &to.ipi6_addr, address.size());
+    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
+      in_pktinfo to;
+      std::memcpy(&to, CMSG_DATA(at), sizeof to);
+      std::memcpy(address.data(), &to.ipi_spec_dst, sizeof to.ipi_spec_dst);
+    } else {
+      continue;
+    }
+    return queues_.locals().number_of(address);
+  }
+  return 0;
+}
+
 // Returns how many datagrams the message holds; 0: it is skipped.
 std::size_t UdpReceiver::accept(const mmsghdr& header, QueueId queue, Message& message) {
   if ((header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
@@ -160,6 +182,7 @@ std::size_t UdpReceiver::accept(const mmsghdr& header, QueueId queue, Message& m
   message.peer = peer_of(message.from, queues_.is_ipv6());
   message.peer.queue = queue;
   message.peer.plane = plane_;
+  if (queues_.tells_locals()) message.peer.local = local_of(header.msg_hdr);
   message.bytes = header.msg_len;
   message.offset = 0;
   message.is_given = false;

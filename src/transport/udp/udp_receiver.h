@@ -38,7 +38,7 @@ class UdpReceiver {
 
   struct Message {
     UdpAddress from;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo))];
     iovec part;
     Peer peer;
     std::size_t bytes;
@@ -51,6 +51,7 @@ class UdpReceiver {
   bool has_waiting(QueueId queue) const;
   bool receive_from(QueueId queue, std::uint32_t packets_max, std::vector<RxPacket>& packets);
   std::size_t receive_batch(QueueId queue, std::size_t wanted);
+  std::uint8_t local_of(const msghdr& header) const;
   std::size_t accept(const mmsghdr& header, QueueId queue, Message& message);
   std::uint32_t give(Index index, std::uint32_t packets_max, std::vector<RxPacket>& packets);
 

@@ -37,6 +37,13 @@ bool is_about_trains(int error) {
   return error == EIO || error == EINVAL;
 }
 
+void write_option(cmsghdr* option, int level, int type, const auto& value) {
+  option->cmsg_level = level;
+  option->cmsg_type = type;
+  option->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(option), &value, sizeof value);
+}
+
 // Entries of `out` for so many bytes of `whole`, from `offset` on.
 std::size_t slice(std::span<const iovec> whole, std::size_t offset, std::size_t bytes,
                   std::span<iovec> out) {
@@ -130,7 +137,7 @@ UdpSender::Message* UdpSender::last_to(const Peer& peer, Kind kind, std::size_t 
   const bool can_join = last.kind == kind && !last.closed && !last.cut &&
                         last.segments < kTrainSegmentsMax && bytes <= last.segment_bytes &&
                         last.bytes + bytes <= kTrainBytesMax && last.peer.same_client(peer) &&
-                        last.peer.queue == peer.queue;
+                        last.peer.queue == peer.queue && last.peer.local == peer.local;
   return can_join ? &last : nullptr;
 }
 
@@ -150,24 +157,42 @@ void UdpSender::add(const Peer& peer, Kind kind, std::size_t bytes, iovec* parts
   header.msg_name = &message.to;
   header.msg_namelen = address_bytes(queues_.is_ipv6());
   header.msg_iov = parts;
+  message.local_bytes = 0;
+  if (peer.local != 0) say_local(message, header);
   ++used_;
 }
 
 void UdpSender::extend(Message& message, std::size_t bytes) {
   msghdr& header = headers_[used_ - 1].msg_hdr;
-  if (header.msg_control == nullptr) {
+  if (message.segments == 1) {
     header.msg_control = message.control;
-    header.msg_controllen = sizeof message.control;
-    cmsghdr* const option = CMSG_FIRSTHDR(&header);
-    option->cmsg_level = SOL_UDP;
-    option->cmsg_type = UDP_SEGMENT;
-    option->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto segment_bytes = static_cast<std::uint16_t>(message.segment_bytes);
-    std::memcpy(CMSG_DATA(option), &segment_bytes, sizeof segment_bytes);
+    header.msg_controllen = message.local_bytes + CMSG_SPACE(sizeof(std::uint16_t));
+    auto* const option = reinterpret_cast<cmsghdr*>(message.control + message.local_bytes);
+    write_option(option, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(message.segment_bytes));
   }
   ++message.segments;
   message.bytes += bytes;
   message.closed = bytes < message.segment_bytes;
+}
+
+void UdpSender::say_local(Message& message, msghdr& header) const {
+  const UdpLocals::Address& local = queues_.locals().address_of(message.peer.local);
+  auto* const option = reinterpret_cast<cmsghdr*>(message.control);
+  if (queues_.is_ipv6()) {
+    in6_pktinfo from{};
+    std::memcpy(&from.ipi6_addr, local.data(), local.size());
+    // A link-local address is one of an interface: the one that the client is at.
+    from.ipi6_ifindex = message.peer.scope;
+    write_option(option, IPPROTO_IPV6, IPV6_PKTINFO, from);
+    message.local_bytes = CMSG_SPACE(sizeof from);
+  } else {
+    in_pktinfo from{};
+    std::memcpy(&from.ipi_spec_dst, local.data(), sizeof from.ipi_spec_dst);
+    write_option(option, IPPROTO_IP, IP_PKTINFO, from);
+    message.local_bytes = CMSG_SPACE(sizeof from);
+  }
+  header.msg_control = message.control;
+  header.msg_controllen = message.local_bytes;
 }
 
 // To the last message.
@@ -243,8 +268,8 @@ bool UdpSender::send_cut(Message& message) {
   const std::size_t index = static_cast<std::size_t>(&message - messages_.data());
   msghdr header = headers_[index].msg_hdr;
   const std::span<const iovec> whole(header.msg_iov, header.msg_iovlen);
-  header.msg_control = nullptr;
-  header.msg_controllen = 0;
+  header.msg_control = message.local_bytes == 0 ? nullptr : message.control;
+  header.msg_controllen = message.local_bytes;
   while (message.sent_bytes < message.bytes) {
     std::array<iovec, kDatagramPartsMax + 1> parts;
     const std::size_t bytes = std::min(message.segment_bytes, message.bytes - message.sent_bytes);

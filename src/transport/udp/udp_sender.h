@@ -41,8 +41,11 @@ class UdpSender {
 
   struct Message {
     UdpAddress to;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint16_t))];
-    iovec small;  // of a small reply
+    // First the address that it comes from, where that is ours to say; then the train's segments.
+    alignas(
+        cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))];
+    std::size_t local_bytes;  // of the first
+    iovec small;              // of a small reply
     Peer peer;
     Kind kind;
     bool closed;  // its last datagram is shorter than the others
@@ -56,6 +59,7 @@ class UdpSender {
   Message* last_to(const Peer& peer, Kind kind, std::size_t bytes);
   void add(const Peer& peer, Kind kind, std::size_t bytes, iovec* parts);
   void extend(Message& message, std::size_t bytes);
+  void say_local(Message& message, msghdr& header) const;
   bool has_room_to_gather(std::size_t bytes, std::size_t front_bytes, std::size_t parts) const;
   void append_parts(std::string_view front, std::span<const iovec> parts);
   bool send_all();
