@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "transport/dpdk/frame.h"
-#include "transport/dpdk/testing/reference_frame.h"
+#include "transport/frame/frame.h"
+#include "transport/frame/testing/reference_frame.h"
 
 namespace minos {
 namespace {

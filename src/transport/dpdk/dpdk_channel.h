@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "transport/dpdk/eth_port.h"
-#include "transport/dpdk/frame.h"
 #include "transport/dpdk/tx_queue.h"
+#include "transport/frame/frame.h"
 
 namespace minos {
 

@@ -13,9 +13,9 @@
 #include "base/histogram.h"
 #include "base/units.h"
 #include "transport/dpdk/eth_port.h"
-#include "transport/dpdk/frame.h"
 #include "transport/dpdk/steering.h"
 #include "transport/dpdk/tx_queue.h"
+#include "transport/frame/frame.h"
 #include "transport/plane.h"
 
 namespace minos {

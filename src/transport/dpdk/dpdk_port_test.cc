@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "transport/dpdk/eal.h"
-#include "transport/dpdk/testing/reference_frame.h"
+#include "transport/frame/testing/reference_frame.h"
 
 namespace minos {
 namespace {

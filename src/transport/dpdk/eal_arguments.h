@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "transport/dpdk/frame.h"
+#include "transport/frame/frame.h"
 
 namespace minos {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "transport/dpdk/frame.h"
 #include "transport/dpdk/steering.h"
+#include "transport/frame/frame.h"
 
 struct rte_mempool;
 struct rte_mbuf;

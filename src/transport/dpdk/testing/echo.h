@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "transport/dpdk/frame.h"
+#include "transport/frame/frame.h"
 
 // Two programs for dpdk_echo_test: a server that answers what it is sent through DpdkPort, and
 // clients over DpdkChannel that check the answers.

@@ -11,7 +11,7 @@
 #include "transport/dpdk/eal_arguments.h"
 #include "transport/dpdk/poll_pause.h"
 #include "transport/dpdk/testing/echo.h"
-#include "transport/dpdk/testing/reference_frame.h"
+#include "transport/frame/testing/reference_frame.h"
 
 namespace minos::echo {
 namespace {

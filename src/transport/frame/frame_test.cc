@@ -1,4 +1,4 @@
-#include "transport/dpdk/frame.h"
+#include "transport/frame/frame.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "transport/dpdk/testing/reference_frame.h"
+#include "transport/frame/testing/reference_frame.h"
 
 namespace minos {
 namespace {

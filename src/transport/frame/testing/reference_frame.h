@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "transport/dpdk/frame.h"
+#include "transport/frame/frame.h"
 
 // Frames once more, written and read byte by byte as the RFCs draw them, to test against.
 namespace minos {

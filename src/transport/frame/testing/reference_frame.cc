@@ -1,4 +1,4 @@
-#include "transport/dpdk/testing/reference_frame.h"
+#include "transport/frame/testing/reference_frame.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "transport/dpdk/frame.h"
+#include "transport/frame/frame.h"
 
 #include <algorithm>
 #include <bit>
