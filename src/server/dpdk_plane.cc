@@ -1,12 +1,10 @@
-#include "server/dpdk_plane.h"
-
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <sstream>
 #include <vector>
 
+#include "server/device_plane.h"
 #include "transport/dpdk/dpdk_device.h"
 #include "transport/dpdk/dpdk_port.h"
 #include "transport/dpdk/eal.h"
@@ -16,13 +14,14 @@ namespace minos {
 
 namespace {
 
-class Opened final : public DpdkPlane {
+class DpdkPlane final : public DevicePlane {
  public:
-  Opened(std::unique_ptr<Eal> eal, std::unique_ptr<DpdkDevice> device, std::string name)
+  DpdkPlane(std::unique_ptr<Eal> eal, std::unique_ptr<DpdkDevice> device, std::string name)
       : eal_(std::move(eal)), device_(std::move(device)), name_(std::move(name)) {}
 
-  std::unique_ptr<DatagramPort> make_port(std::uint16_t index, std::uint8_t plane) override {
-    return std::make_unique<DpdkPort>(*device_, index, plane);
+  // Without a Sleeper: its workers poll.
+  Plane make_plane(std::uint16_t index, std::uint8_t number) override {
+    return {std::make_unique<DpdkPort>(*device_, index, number), nullptr};
   }
   std::shared_ptr<void> enter_thread() override { return std::make_shared<EalThread>(); }
   std::vector<PlaneCount> counts() const override { return device_->counts(); }
@@ -36,8 +35,7 @@ class Opened final : public DpdkPlane {
 
 }  // namespace
 
-std::expected<std::unique_ptr<DpdkPlane>, std::string> DpdkPlane::open(
-    const ServerOptions& options) {
+std::expected<std::unique_ptr<DevicePlane>, std::string> open_dpdk(const ServerOptions& options) {
   DpdkDevice::Options wanted;
   wanted.address = options.dpdk_address;
   wanted.base_port = options.datagram_port;
@@ -58,13 +56,8 @@ std::expected<std::unique_ptr<DpdkPlane>, std::string> DpdkPlane::open(
   auto device = DpdkDevice::create(wanted);
   if (!device) return std::unexpected(device.error());
   if (!(*device)->unsteered().empty()) spdlog::warn("{}", (*device)->unsteered());
-  const auto& address = options.dpdk_address;
-  std::string name = fmt::format("dpdk:{}.{}.{}.{}:{}", address[0], address[1], address[2],
-                                 address[3], options.datagram_port);
-  if (options.queue_count() > 1) {
-    name += fmt::format("-{}", options.datagram_port + options.queue_count() - 1);
-  }
-  return std::make_unique<Opened>(std::move(*eal), std::move(*device), std::move(name));
+  std::string name = "dpdk:" + datagram_address(options.dpdk_address, options);
+  return std::make_unique<DpdkPlane>(std::move(*eal), std::move(*device), std::move(name));
 }
 
 }  // namespace minos

@@ -1,8 +1,8 @@
-#include "server/dpdk_plane.h"
+#include "server/device_plane.h"
 
 namespace minos {
 
-std::expected<std::unique_ptr<DpdkPlane>, std::string> DpdkPlane::open(const ServerOptions&) {
+std::expected<std::unique_ptr<DevicePlane>, std::string> open_dpdk(const ServerOptions&) {
   return std::unexpected("--transport=dpdk: this minosd was built without DPDK");
 }
 

@@ -65,6 +65,19 @@ std::expected<std::vector<std::unique_ptr<UdpQueues>>, std::string> open_udp(
   return all;
 }
 
+std::expected<std::vector<std::unique_ptr<DevicePlane>>, std::string> open_devices(
+    const ServerOptions& options) {
+  std::vector<std::unique_ptr<DevicePlane>> all;
+  for (const auto& [kind, open] :
+       {std::pair{TransportKind::kDpdk, &open_dpdk}, std::pair{TransportKind::kXdp, &open_xdp}}) {
+    if (!options.has(kind)) continue;
+    auto opened = open(options);
+    if (!opened) return std::unexpected(opened.error());
+    all.push_back(std::move(*opened));
+  }
+  return all;
+}
+
 void block_signals() {
   const sigset_t signals = stop_signals();
   // Inherited by every thread; the server reads them from a descriptor.
@@ -78,7 +91,7 @@ std::string names_of(const ServerSockets& sockets) {
   names.reserve(sockets.listeners.size() + sockets.udp.size());
   for (const Fd& listener : sockets.listeners) names.push_back(local_name(listener.get()));
   for (const auto& queues : sockets.udp) names.push_back(queues->name());
-  if (sockets.dpdk) names.push_back(sockets.dpdk->name());
+  for (const auto& device : sockets.devices) names.push_back(device->name());
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -89,12 +102,9 @@ std::expected<void, std::string> serve(const ServerOptions& options, Fd parent) 
   if (!listeners) return std::unexpected(listeners.error());
   auto udp = open_udp(options);
   if (!udp) return std::unexpected(udp.error());
-  ServerSockets sockets{std::move(*listeners), std::move(*udp), nullptr};
-  if (options.has(TransportKind::kDpdk)) {
-    auto dpdk = DpdkPlane::open(options);
-    if (!dpdk) return std::unexpected(dpdk.error());
-    sockets.dpdk = std::move(*dpdk);
-  }
+  auto devices = open_devices(options);
+  if (!devices) return std::unexpected(devices.error());
+  ServerSockets sockets{std::move(*listeners), std::move(*udp), std::move(*devices)};
   if (!options.user.empty()) {
     if (auto done = become_user(options.user); !done) return done;
   }
@@ -142,7 +152,8 @@ int run(const ServerOptions& options) {
   }
   const std::uint64_t descriptors =
       options.connections_max + std::uint64_t{options.threads} * 2 +
-      options.datagram_hosts.size() * kAddressesPerHost * options.queue_count() + kOtherDescriptors;
+      options.datagram_hosts.size() * kAddressesPerHost * options.queue_count() +
+      (options.has(TransportKind::kXdp) ? kWorkersMax : 0) + kOtherDescriptors;
   if (auto raised = raise_descriptor_limit(descriptors); !raised) return fail(raised.error());
   Fd parent;
   if (options.daemon) {

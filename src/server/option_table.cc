@@ -146,14 +146,16 @@ constexpr OptionRow kNetwork[] = {
      [](O& o, V v) { return assign(o.idle_timeout, parse_whole(v, 0, kSecondsMax)); }},
     {0, "transport", K::kList, "LIST", "tcp",
      "any of tcp = memcached's protocol; udp = the Minos datagram protocol over the kernel's UDP; "
-     "dpdk = the same over a device of DPDK, whose workers poll. A unix socket is listened on with "
-     "any",
+     "dpdk = the same over a device of DPDK, whose workers poll; xdp = the same over AF_XDP "
+     "sockets "
+     "of a network interface, for root. A unix socket is listened on with any",
      add_transports},
     {0, "datagram-port", K::kInteger, "PORT", "11300",
      "UDP port of the first receive queue; those of the others follow",
      [](O& o, V v) { return assign(o.datagram_port, parse_whole(v, 1, 65535)); }},
     {0, "rx-queues", K::kInteger, "N", "0",
-     "receive queues for datagrams; 0 = one for each thread; with dpdk at least so many",
+     "receive queues for datagrams; 0 = one for each thread; with dpdk or xdp at "
+     "least so many",
      [](O& o, V v) { return assign(o.rx_queues, parse_whole(v, 0, kWorkersMax)); }},
     {0, "datagram-single-port", K::kFlag, "", "",
      "all receive queues on one UDP port: a request's header says which",
@@ -166,6 +168,13 @@ constexpr OptionRow kNetwork[] = {
     {0, "dpdk-args", K::kText, "ARGS", "",
      "arguments of DPDK itself, such as \"-a 0000:3b:00.0\" for the device at that PCI address",
      [](O& o, V v) { return assign_text(o.dpdk_arguments, v); }},
+    {0, "xdp-interface", K::kText, "NAME", "",
+     "network interface of --transport=xdp; it needs as many queues as receive queues are served, "
+     "and other traffic stays the kernel's",
+     [](O& o, V v) { return assign_text(o.xdp_interface, v); }},
+    {0, "xdp-address", K::kText, "IPV4", "",
+     "address of this server on that interface (default: its first)",
+     [](O& o, V v) { return assign(o.xdp_address, parse_ipv4(v)); }},
     {'U', "udp-port", K::kInteger, "PORT", "0",
      "only 0 (off): memcached's UDP protocol is not spoken; see --transport", refuse_udp},
 };

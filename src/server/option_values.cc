@@ -46,6 +46,7 @@ constexpr TransportName kTransports[] = {
     {"tcp", TransportKind::kTcp},
     {"udp", TransportKind::kUdp},
     {"dpdk", TransportKind::kDpdk},
+    {"xdp", TransportKind::kXdp},
 };
 
 std::uint64_t suffix_bytes(char c) {

@@ -167,9 +167,13 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
                     size_text(options.item_bytes_max), size_text(options.memory_bytes)));
   }
   const std::uint32_t ports = options.datagram_single_port ? 1 : options.queue_count();
-  if (options.has(TransportKind::kDpdk) && options.datagram_single_port) {
-    return std::unexpected(
-        "--datagram-single-port: with --transport=dpdk each receive queue has a port of its own");
+  if (options.uses_device() && options.datagram_single_port) {
+    return std::unexpected(fmt::format(
+        "--datagram-single-port: with --transport={} each receive queue has a port of its own",
+        options.has(TransportKind::kDpdk) ? "dpdk" : "xdp"));
+  }
+  if (options.has(TransportKind::kXdp) != !options.xdp_interface.empty()) {
+    return std::unexpected("--transport=xdp and --xdp-interface=NAME need each other");
   }
   if (options.serves_datagrams() && options.datagram_port + ports - 1 > 65535) {
     return std::unexpected(fmt::format(

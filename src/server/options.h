@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct ListenAddress {
   friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
 
-enum class TransportKind : std::uint8_t { kTcp, kUdp, kDpdk };
+enum class TransportKind : std::uint8_t { kTcp, kUdp, kDpdk, kXdp };
 
 // Everything that the command line and the configuration file can say. What parse_options returns
 // has passed every check that needs no look at the machine.
@@ -33,14 +34,17 @@ struct ServerOptions {
   std::uint32_t connections_max = 1024;
   std::uint32_t backlog = 1024;
   std::chrono::seconds idle_timeout{0};  // 0 = never
-  // With udp or dpdk: receive queues, each on a port of its own from this one on, or all on one.
+  // With udp, dpdk or xdp: receive queues, each on a port of its own from this one on, or all on
+  // one.
   std::uint16_t rx_queues = 0;  // 0 = one for each thread
   std::uint16_t datagram_port = 11300;
   bool datagram_single_port = false;
   std::vector<std::string> datagram_hosts;  // each once, as in ListenAddress; empty without udp
-  std::array<std::uint8_t, 4> dpdk_address{10, 0, 0, 1};  // IPv4, of this server
-  std::string dpdk_vhost;                                 // "" = none
-  std::string dpdk_arguments;                             // separated by blanks
+  std::array<std::uint8_t, 4> dpdk_address{10, 0, 0, 1};   // IPv4, of this server
+  std::string dpdk_vhost;                                  // "" = none
+  std::string dpdk_arguments;                              // separated by blanks
+  std::string xdp_interface;                               // "" exactly without xdp
+  std::optional<std::array<std::uint8_t, 4>> xdp_address;  // IPv4; the interface's first if not set
 
   std::uint64_t memory_bytes = 64 * kMiB;
   std::uint64_t item_bytes_max = kItemBytesDefault;
@@ -66,15 +70,16 @@ struct ServerOptions {
   std::string user;
   bool shutdown_command = false;
 
-  // A DPDK device has as many queues of either kind, and each worker a TX queue of its own.
+  // A network device has as many queues of either kind, and each worker a TX queue of its own.
   std::uint16_t queue_count() const {
     if (rx_queues == 0) return threads;
-    return has(TransportKind::kDpdk) ? std::max(rx_queues, threads) : rx_queues;
+    return uses_device() ? std::max(rx_queues, threads) : rx_queues;
   }
   bool has(TransportKind kind) const {
     return std::ranges::find(transports, kind) != transports.end();
   }
-  bool serves_datagrams() const { return has(TransportKind::kUdp) || has(TransportKind::kDpdk); }
+  bool uses_device() const { return has(TransportKind::kDpdk) || has(TransportKind::kXdp); }
+  bool serves_datagrams() const { return has(TransportKind::kUdp) || uses_device(); }
   friend bool operator==(const ServerOptions&, const ServerOptions&) = default;
 };
 

@@ -228,12 +228,17 @@ TEST(Options, ValuesOutOfRangeNameWhatIsAllowed) {
   EXPECT_THAT(refused("-U 11211"), HasSubstr("memcached's UDP protocol is not spoken"));
   EXPECT_THAT(refused("-U 11211"), HasSubstr("--transport=udp speaks"));
   EXPECT_EQ(refused("--transport=tcp,dccp"),
-            "minosd: --transport \"tcp,dccp\": must be a list of tcp, udp, dpdk");
+            "minosd: --transport \"tcp,dccp\": must be a list of tcp, udp, dpdk, xdp");
   EXPECT_THAT(refused("--transport="), HasSubstr("--transport"));
-  EXPECT_THAT(refused("--transport=tcp,"), HasSubstr("must be a list of tcp, udp, dpdk"));
+  EXPECT_THAT(refused("--transport=tcp,"), HasSubstr("must be a list of tcp, udp, dpdk, xdp"));
   EXPECT_THAT(refused("--datagram-port=0"), HasSubstr("from 1 to 65535"));
   EXPECT_THAT(refused("--dpdk-address=10.0.0"), HasSubstr("must be an IPv4 address"));
   EXPECT_THAT(refused("--transport=dpdk --datagram-single-port"), HasSubstr("a port of its own"));
+  EXPECT_THAT(refused("--transport=xdp --xdp-interface=eth0 --datagram-single-port"),
+              HasSubstr("with --transport=xdp each receive queue has a port of its own"));
+  EXPECT_THAT(refused("--transport=xdp"), HasSubstr("--xdp-interface=NAME need each other"));
+  EXPECT_THAT(refused("--xdp-interface=eth0"), HasSubstr("--xdp-interface=NAME need each other"));
+  EXPECT_THAT(refused("--xdp-address=fe80::1"), HasSubstr("must be an IPv4 address"));
   EXPECT_THAT(refused("--dispatchers 0"), HasSubstr("from 1 to 127"));
   for (const char* bad : {"4-", "-4", "7-4", "0,0", "0-3,2", "a", "", "1024", "0,"}) {
     EXPECT_THAT(refused(std::string("--cores=") + bad), HasSubstr("--cores")) << bad;

@@ -97,7 +97,7 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
   if (!acceptor) return std::unexpected(acceptor.error());
   server->acceptor_ = std::move(*acceptor);
   server->udp_ = std::move(sockets.udp);
-  server->dpdk_ = std::move(sockets.dpdk);
+  server->devices_ = std::move(sockets.devices);
   if (options.serves_datagrams()) {
     server->datagrams_ = std::make_unique<DatagramShared>(
         *server->store_, options.threads, options.queue_count(), AddressTokens::random_secret());
@@ -125,7 +125,9 @@ std::expected<void, std::string> Server::build_workers() {
     WorkerThread::Options thread;
     if (!options_.cpus.empty()) thread.cpu = options_.cpus[i];
     thread.busy_poll = options_.busy_poll;
-    if (dpdk_) thread.enter = [this] { return dpdk_->enter_thread(); };
+    for (const auto& device : devices_) {
+      thread.enter.emplace_back([&device = *device] { return device.enter_thread(); });
+    }
     threads_.push_back(std::make_unique<WorkerThread>(
         thread, clock_, std::make_unique<Worker>(config, shared, *stats_[i]), std::move(*network)));
   }
@@ -138,7 +140,9 @@ void Server::report_planes() {
     plane_counts_.push_back(
         {udp_[i]->name(), [this, i] { return counts_of(*udp_[i], udp_counters_[i]); }});
   }
-  if (dpdk_) plane_counts_.push_back({dpdk_->name(), [this] { return dpdk_->counts(); }});
+  for (const auto& device : devices_) {
+    plane_counts_.push_back({device->name(), [&device = *device] { return device.counts(); }});
+  }
 }
 
 // One worker's.
@@ -153,8 +157,8 @@ std::vector<Plane> Server::make_planes(std::uint16_t worker) {
     Sleeper* const sleeper = port.get();
     planes.push_back({std::move(port), sleeper});
   }
-  if (dpdk_) {
-    planes.push_back({dpdk_->make_port(worker, static_cast<std::uint8_t>(planes.size())), nullptr});
+  for (const auto& device : devices_) {
+    planes.push_back(device->make_plane(worker, static_cast<std::uint8_t>(planes.size())));
   }
   return planes;
 }
@@ -236,7 +240,7 @@ void Server::plan_epoch() {
   // A worker that sleeps through many plans would keep them all alive, and while it sleeps it waits
   // for datagrams in the queues of the plan that it has: nobody else may ask for those of the next.
   constexpr std::size_t kPlansMax = 16;
-  if (plans_.retained() > kPlansMax || !udp_.empty()) {
+  if (plans_.retained() > kPlansMax || options_.serves_datagrams()) {
     for (const auto& thread : threads_) thread->wake();
   }
 }

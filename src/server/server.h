@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "server/acceptor.h"
-#include "server/dpdk_plane.h"
+#include "server/device_plane.h"
 #include "server/options.h"
 #include "server/stats_report.h"
 #include "server/steady_clock.h"
@@ -32,9 +32,10 @@ sigset_t stop_signals();
 struct ServerSockets {
   std::vector<Fd> listeners;
   std::vector<std::unique_ptr<UdpQueues>> udp;  // at most kUdpPlanesMax
-  std::unique_ptr<DpdkPlane> dpdk;              // null without
+  std::vector<std::unique_ptr<DevicePlane>> devices;
 };
-inline constexpr std::size_t kUdpPlanesMax = 255;  // Peer::plane numbers them, and one more
+// Peer::plane numbers all planes; there are two kinds of devices.
+inline constexpr std::size_t kUdpPlanesMax = 254;
 
 // A whole server: the store, the workers on their threads, and on the calling thread the acceptor
 // and the controller that plans each epoch.
@@ -64,7 +65,7 @@ class Server {
   void wake(CoreId core) { threads_[core.value]->wake(); }
 
   const ServerOptions options_;
-  std::unique_ptr<DpdkPlane> dpdk_;  // outlives the packets that lie in rings
+  std::vector<std::unique_ptr<DevicePlane>> devices_;  // outlive the packets that lie in rings
   SteadyClock clock_;
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<const Policy> policy_;

@@ -37,7 +37,8 @@ void WorkerThread::run() {
     // Checked against the machine before any thread was started.
     ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
   }
-  const std::shared_ptr<void> held = options_.enter ? options_.enter() : nullptr;
+  std::vector<std::shared_ptr<void>> held;
+  for (const auto& enter : options_.enter) held.push_back(enter());
   while (!stopping_.load(std::memory_order_relaxed)) {
     receive();
     const Now now{rx_.arrived, SteadyClock::unix_now()};

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "server/steady_clock.h"
 #include "transport/dpdk/poll_pause.h"
@@ -20,8 +21,8 @@ class WorkerThread {
   struct Options {
     std::optional<std::uint32_t> cpu;
     Nanos busy_poll{0};  // how long to look for work before sleeping
-    // What the thread holds while it runs; may be empty.
-    std::function<std::shared_ptr<void>()> enter;
+    // What the thread holds while it runs.
+    std::vector<std::function<std::shared_ptr<void>()>> enter;
   };
 
   WorkerThread(const Options& options, const SteadyClock& clock, std::unique_ptr<Worker> worker,

@@ -8,21 +8,6 @@
 
 namespace minos {
 
-namespace {
-
-std::string_view name_of_drop(std::size_t index) {
-  static const auto names = [] {
-    std::array<std::string, kFrameDrops> all;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      all[i] = "dropped_" + std::string(name(static_cast<FrameDrop>(i)));
-    }
-    return all;
-  }();
-  return names[index];
-}
-
-}  // namespace
-
 std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
     const Options& options, std::unique_ptr<QueueSteering> steering) {
   if (options.queues == 0 || options.queues > kWorkersMax) {
@@ -68,7 +53,7 @@ std::vector<PlaneCount> DpdkDevice::counts() const {
   };
   add("packets_in", [](const DpdkCounters& of) -> auto& { return of.received; });
   for (std::size_t i = 0; i < kFrameDrops; ++i) {
-    add(name_of_drop(i), [i](const DpdkCounters& of) -> auto& { return of.dropped[i]; });
+    add(counter_name(static_cast<FrameDrop>(i)), [i](const DpdkCounters& of) -> auto& { return of.dropped[i]; });
   }
   add("answered", [](const DpdkCounters& of) -> auto& { return of.answered; });
   add("packets_out", [](const DpdkCounters& of) -> auto& { return of.tx.sent; });

@@ -17,24 +17,9 @@
 #include "transport/dpdk/tx_queue.h"
 #include "transport/frame/frame.h"
 #include "transport/plane.h"
+#include "transport/rx_queue_lock.h"
 
 namespace minos {
-
-// Who may receive from an RX queue: any worker, but one at a time.
-class alignas(kCacheLineBytes) RxQueueLock {
- public:
-  bool try_lock() {
-    // The load keeps the line shared while another holds it. Acquire pairs with the release in
-    // unlock(): what the last holder left in the device's ring is seen.
-    return !taken_.load(std::memory_order_relaxed) &&
-           !taken_.exchange(true, std::memory_order_acquire);
-  }
-  void unlock() { taken_.store(false, std::memory_order_release); }
-
- private:
-  std::atomic<bool> taken_{false};
-};
-static_assert(sizeof(RxQueueLock) == kCacheLineBytes);
 
 // What one worker's port did; any thread reads.
 struct DpdkCounters {

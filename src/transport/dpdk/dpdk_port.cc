@@ -151,16 +151,7 @@ bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const 
     counters_.no_room.add(1);
     return false;
   }
-  std::size_t bytes = front.size();
-  for (const iovec& part : parts) bytes += part.iov_len;
-  CHECK(bytes <= kDatagramBytesMax && parts.size() <= kDatagramPartsMax);
-  char* at = frame + kFrameFrontBytes;
-  std::memcpy(at, front.data(), front.size());
-  at += front.size();
-  for (const iovec& part : parts) {
-    std::memcpy(at, part.iov_base, part.iov_len);
-    at += part.iov_len;
-  }
+  const std::size_t bytes = write_payload(frame + kFrameFrontBytes, front, parts);
   write_front(frame, peer, bytes);
   return true;
 }

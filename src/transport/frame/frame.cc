@@ -1,8 +1,12 @@
 #include "transport/frame/frame.h"
 
+#include <array>
+#include <string>
 #include <algorithm>
 #include <bit>
 #include <cstring>
+
+#include "base/check.h"
 
 namespace minos {
 namespace {
@@ -32,6 +36,7 @@ constexpr std::size_t kIpProtocol = kIp + 9;
 constexpr std::size_t kIpChecksum = kIp + 10;
 constexpr std::size_t kIpSource = kIp + 12;
 constexpr std::size_t kIpDestination = kIp + 16;
+constexpr std::size_t kUdpChecksum = 6;  // from the start of UDP
 constexpr std::size_t kArpOperation = kEthernetBytes + 6;
 constexpr std::size_t kArpSenderMac = kEthernetBytes + 8;
 constexpr std::size_t kArpSenderAddress = kEthernetBytes + 14;
@@ -108,9 +113,13 @@ std::uint64_t word_of(std::uint16_t value) {
   return std::endian::native == std::endian::little ? std::byteswap(value) : value;
 }
 
-bool right_udp_checksum(std::string_view udp, const char* addresses) {
+bool right_udp_checksum(std::string_view udp, const char* addresses, bool may_be_partial) {
   std::uint64_t sum = sum_of({addresses, 8});
   sum += word_of(kProtocolUdp) + word_of(static_cast<std::uint16_t>(udp.size()));
+  if (may_be_partial) {
+    const std::uint16_t partial = folded(sum);
+    if (std::memcmp(udp.data() + kUdpChecksum, &partial, sizeof partial) == 0) return true;
+  }
   return folded(sum_of(udp, sum)) == 0xffff;
 }
 
@@ -229,6 +238,17 @@ std::string_view name(FrameDrop drop) {
   return "unknown";
 }
 
+std::string_view counter_name(FrameDrop drop) {
+  static const auto names = [] {
+    std::array<std::string, kFrameDrops> all;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i] = "dropped_" + std::string(name(static_cast<FrameDrop>(i)));
+    }
+    return all;
+  }();
+  return names[static_cast<std::size_t>(drop)];
+}
+
 std::expected<UdpView, FrameDrop> parse_frame(std::string_view frame, const FrameSelf& self,
                                               VerifiedChecksums verified) {
   const auto ip = parse_ipv4(frame, self, verified.ipv4);
@@ -250,8 +270,8 @@ std::expected<UdpView, FrameDrop> parse_frame(std::string_view frame, const Fram
   if (source_port == 0 || !answerable(at, self)) {
     return std::unexpected(FrameDrop::kUnanswerable);
   }
-  if (!verified.udp && load_be16(udp + 6) != 0 &&
-      !right_udp_checksum({udp, udp_bytes}, at + kIpSource)) {
+  if (!verified.udp && load_be16(udp + kUdpChecksum) != 0 &&
+      !right_udp_checksum({udp, udp_bytes}, at + kIpSource, verified.udp_may_be_partial)) {
     return std::unexpected(FrameDrop::kBadChecksum);
   }
 
@@ -289,6 +309,19 @@ std::array<std::uint8_t, 16> mapped(const Ipv4Address& address) {
   std::ranges::copy(kMappedPrefix, all.begin());
   std::copy(address.begin(), address.end(), all.begin() + 12);
   return all;
+}
+
+std::size_t write_payload(char* to, std::string_view front, std::span<const iovec> parts) {
+  std::size_t bytes = front.size();
+  for (const iovec& part : parts) bytes += part.iov_len;
+  CHECK(bytes <= kDatagramBytesMax && parts.size() <= kDatagramPartsMax);
+  std::memcpy(to, front.data(), front.size());
+  to += front.size();
+  for (const iovec& part : parts) {
+    std::memcpy(to, part.iov_base, part.iov_len);
+    to += part.iov_len;
+  }
+  return bytes;
 }
 
 FrameWriter::FrameWriter(const MacAddress& mac, const Ipv4Address& address) {

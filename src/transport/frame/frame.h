@@ -6,6 +6,7 @@
 #include <cstring>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "wire/packet.h"
@@ -46,11 +47,16 @@ enum class FrameDrop : std::uint8_t {
 };
 inline constexpr std::size_t kFrameDrops = 6;
 std::string_view name(FrameDrop drop);
+// "dropped_bad_checksum"
+std::string_view counter_name(FrameDrop drop);
 
 // What the device found right, or vouches for, so that it is not computed again.
 struct VerifiedChecksums {
   bool ipv4 = false;
   bool udp = false;
+  // A UDP checksum may also be that of the pseudo header alone: so it looks before the sender's
+  // device completes it, which a virtual device on this machine never does.
+  bool udp_may_be_partial = false;
 };
 
 // A datagram for us, all of it still in the frame.
@@ -100,6 +106,10 @@ inline void UdpView::set(Peer& peer) const {
   peer.scope = 0;
   std::memcpy(peer.link.data(), link, sizeof(MacAddress));
 }
+
+// Copies `front`, then `parts`, to `to`: kDatagramBytesMax in all, and kDatagramPartsMax parts, at
+// most. Returns their bytes.
+std::size_t write_payload(char* to, std::string_view front, std::span<const iovec> parts);
 
 // Writes what comes before the payload of datagrams from one address. Any thread.
 class FrameWriter {

@@ -250,6 +250,23 @@ TEST(Frame, LengthsThatContradictAreDropped) {
   EXPECT_EQ(dropped(spec_of(counted(kDatagramBytesMax + 1))), "bad_length");
 }
 
+// As a kernel leaves it to a device that never was: veth's.
+TEST(Frame, AChecksumOfThePseudoHeaderAloneIsTakenWhereItMayBe) {
+  for (const std::size_t bytes : {0, 1, 28, 1471, 1472}) {
+    std::string frame = build(spec_of(counted(bytes)));
+    std::string pseudo = frame.substr(26, 8);
+    for (const std::size_t half : {std::size_t{17}, 8 + bytes}) {
+      pseudo += static_cast<char>(half >> 8);
+      pseudo += static_cast<char>(half);
+    }
+    set_be16(frame, 40, reference_sum(pseudo));
+    EXPECT_EQ(dropped(frame), "bad_checksum") << bytes;
+    EXPECT_EQ(dropped(frame, {.udp_may_be_partial = true}), "taken") << bytes;
+    set_be16(frame, 40, reference_sum(pseudo) ^ 1);
+    EXPECT_EQ(dropped(frame, {.udp_may_be_partial = true}), "bad_checksum") << bytes;
+  }
+}
+
 TEST(Frame, WrongChecksumsAreDroppedUnlessTheDeviceVouches) {
   const std::string right = build(spec_of(counted(33)));
   for (std::size_t at = 14; at < right.size(); ++at) {
