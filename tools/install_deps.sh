@@ -21,6 +21,8 @@ test_packages=(
   libmemcached-tools memcached redis-server redis-tools
   # The DPDK data plane: the server is built without where it is missing.
   libdpdk-dev
+  # The AF_XDP data plane, the same; its tests make networks of their own.
+  libxdp-dev iproute2
 )
 
 packages=()

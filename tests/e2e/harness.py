@@ -150,11 +150,11 @@ class Client:
 class Server:
     """A process of the server under test."""
 
-    def __init__(self, args=(), unix_socket=None, listen=True, env=None, cwd=None):
+    def __init__(self, args=(), unix_socket=None, listen=True, env=None, cwd=None, prefix=()):
         self.port = free_port()
         self.unix_socket = unix_socket
         self.address = unix_socket or (HOST, self.port)
-        command = [str(PROGRAM), *user_args(), *EXTRA_ARGS]
+        command = [*prefix, str(PROGRAM), *user_args(), *EXTRA_ARGS]
         if unix_socket is not None:
             command += ["-s", unix_socket]
         elif listen:

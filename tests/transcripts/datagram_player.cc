@@ -8,6 +8,8 @@
 #include <cctype>
 #include <chrono>
 #include <ctime>
+#include <filesystem>
+#include <iterator>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -25,22 +27,25 @@ std::string case_name(std::string_view text) {
   return name;
 }
 
-Minosd::Minosd(const ServerShape& shape, std::vector<std::string> arguments,
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+Minosd::Minosd(const ServerShape& shape, std::vector<std::string> command,
                const std::string& transcript_args) {
-  arguments.insert(arguments.begin(), MINOSD);
-  arguments.insert(arguments.end(),
-                   {"--sharding=" + std::string(name_of(shape.policy)),
-                    "--threads=" + std::to_string(shape.threads),
-                    "--rx-queues=" + std::to_string(shape.queues), "--epoch-ms=20"});
-  std::istringstream words(transcript_args);
-  for (std::string word; words >> word;) arguments.push_back(word);
+  command.insert(command.end(),
+                 {"--sharding=" + std::string(name_of(shape.policy)),
+                  "--threads=" + std::to_string(shape.threads),
+                  "--rx-queues=" + std::to_string(shape.queues), "--epoch-ms=20"});
+  for (const std::string& word : words_of(transcript_args)) command.push_back(word);
   std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  for (std::string& word : command) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   pid_ = ::fork();
   CHECK(pid_ >= 0);
   if (pid_ == 0) {
-    ::execv(pointers[0], pointers.data());
+    ::execvp(pointers[0], pointers.data());
     ::_exit(127);
   }
 }
@@ -53,14 +58,20 @@ int Minosd::stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-std::vector<Transcript> played_transcripts() {
-  auto all = load_transcripts(MINOS_TRANSCRIPTS);
-  CHECK(all.has_value());
-  std::erase_if(*all, [](const Transcript& transcript) {
-    const TextOnly* const known = text_only(transcript.name);
+std::vector<std::string> played_transcripts() {
+  auto names = transcript_names(MINOS_TRANSCRIPTS);
+  CHECK(names.has_value());
+  std::erase_if(*names, [](const std::string& name) {
+    const TextOnly* const known = text_only(name);
     return known != nullptr && known->skipped;
   });
-  return *all;
+  return *names;
+}
+
+Transcript transcript_named(const std::string& name) {
+  auto transcript = load_transcript(std::filesystem::path(MINOS_TRANSCRIPTS) / name);
+  CHECK(transcript.has_value());
+  return *std::move(transcript);
 }
 
 void play_transcript(const Transcript& transcript, DatagramChannel& channel) {

@@ -35,9 +35,6 @@ inline constexpr std::array<ServerShape, 5> kServerShapes = {{
 inline void PrintTo(const ServerShape& shape, std::ostream* out) {
   *out << name_of(shape.policy);
 }
-inline void PrintTo(const Transcript& transcript, std::ostream* out) {
-  *out << transcript.name;
-}
 
 // Letters and digits only, as the names of test cases are.
 std::string case_name(std::string_view text);
@@ -45,8 +42,9 @@ std::string case_name(std::string_view text);
 // minosd, as long as it is held.
 class Minosd {
  public:
-  // `transcript_args` as in a transcript, separated by blanks.
-  Minosd(const ServerShape& shape, std::vector<std::string> arguments,
+  // `command` is the program and what comes first of its arguments; `transcript_args` are separated
+  // by blanks, as in a transcript.
+  Minosd(const ServerShape& shape, std::vector<std::string> command,
          const std::string& transcript_args);
   ~Minosd() { stop(); }
   Minosd(const Minosd&) = delete;
@@ -59,8 +57,12 @@ class Minosd {
   pid_t pid_ = 0;
 };
 
-// Those that have something to say over datagrams; datagram_transcript_test.cc shows which.
-std::vector<Transcript> played_transcripts();
+// Names of those that have something to say over datagrams; datagram_transcript_test.cc shows which.
+std::vector<std::string> played_transcripts();
+Transcript transcript_named(const std::string& name);
+
+// What stands between blanks.
+std::vector<std::string> words_of(const std::string& text);
 
 // Fails the running test unless every reply is as written and nothing received was garbage.
 void play_transcript(const Transcript& transcript, DatagramChannel& channel);

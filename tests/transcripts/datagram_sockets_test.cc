@@ -1,8 +1,11 @@
-// Every transcript as datagrams over the kernel's UDP, under each policy.
+// Every transcript as datagrams over the kernel's UDP, under each policy. The environment can put the
+// server elsewhere, as tests/e2e/test_xdp.py does: MINOS_SERVER is how to start it, in words without
+// blanks, MINOS_SERVER_HOST where it then is.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <tuple>
@@ -20,23 +23,31 @@ std::uint16_t base_port() {
   return static_cast<std::uint16_t>(10'000 + ::getpid() % 2500 * kPortsEach);
 }
 
-using Case = std::tuple<ServerShape, Transcript>;
+std::string from_environment(const char* name, const char* otherwise) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? otherwise : value;
+}
+
+using Case = std::tuple<ServerShape, std::string>;
 
 class DatagramSockets : public testing::TestWithParam<Case> {};
 
 TEST_P(DatagramSockets, PlaysTheTranscript) {
-  const auto& [shape, transcript] = GetParam();
-  Minosd server(shape, {"--transport=udp", "--datagram-port=" + std::to_string(base_port())},
-                transcript.args);
-  auto channel = UdpChannel::open({"127.0.0.1", base_port()}, {});
+  const auto& [shape, name] = GetParam();
+  const Transcript transcript = transcript_named(name);
+  auto command = words_of(from_environment("MINOS_SERVER", MINOSD " --transport=udp"));
+  command.push_back("--datagram-port=" + std::to_string(base_port()));
+  Minosd server(shape, command, transcript.args);
+  auto channel =
+      UdpChannel::open({from_environment("MINOS_SERVER_HOST", "127.0.0.1"), base_port()}, {});
   ASSERT_TRUE(channel) << channel.error();
   play_transcript(transcript, **channel);
   EXPECT_EQ(server.stop(), 0);
 }
 
 std::string name_of_case(const testing::TestParamInfo<Case>& tested) {
-  const auto& [shape, transcript] = tested.param;
-  const std::filesystem::path file(transcript.name);
+  const auto& [shape, name] = tested.param;
+  const std::filesystem::path file(name);
   return case_name(name_of(shape.policy)) + '_' + case_name(file.stem().string());
 }
 

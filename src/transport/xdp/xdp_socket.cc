@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace minos {
 
@@ -13,6 +15,11 @@ namespace {
 
 // For frames on their way: the default is room for fewer than kXdpTxFrames.
 constexpr int kSendBufferBytes = 4 * 1024 * 1024;
+
+// The kernel frees a queue some time after the socket that had it was closed, if only because its
+// process ended: who starts again at once waits for that.
+constexpr std::chrono::milliseconds kBusyMax{2000};
+constexpr std::chrono::milliseconds kBusyPause{10};
 
 std::string failed(const char* what, const XdpSocket::Options& options, int error) {
   return fmt::format("cannot {} for its queue {}: {}", what, options.queue, std::strerror(error));
@@ -39,8 +46,13 @@ std::expected<std::unique_ptr<XdpSocket>, std::string> XdpSocket::open(const Opt
   config.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD;
   config.bind_flags =
       static_cast<std::uint16_t>(XDP_USE_NEED_WAKEUP | (options.copy ? XDP_COPY : 0));
-  error = ::xsk_socket__create(&socket->socket_, options.interface.c_str(), options.queue,
-                               socket->umem_, &socket->rx, &socket->tx, &config);
+  const auto give_up = std::chrono::steady_clock::now() + kBusyMax;
+  do {
+    error = ::xsk_socket__create(&socket->socket_, options.interface.c_str(), options.queue,
+                                 socket->umem_, &socket->rx, &socket->tx, &config);
+    if (error != -EBUSY) break;
+    std::this_thread::sleep_for(kBusyPause);
+  } while (std::chrono::steady_clock::now() < give_up);
   if (error == -EBUSY) {
     return std::unexpected(fmt::format("another AF_XDP socket has its queue {}", options.queue));
   }
