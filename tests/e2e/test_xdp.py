@@ -237,9 +237,10 @@ SOME = "*/{0}_*large*:*/{0}_minos_*:*/{0}_storage"
 
 
 @pytest.mark.skipif(not TRANSCRIPTS.exists(), reason="the player of transcripts is not built")
-@pytest.mark.parametrize("policy, names, queues", [
-    ("elastic", SOME, 4), ("sizeaware", EVERY, 3), ("softwarehandoff", SOME, 8)])
-def test_transcripts(policy, names, queues):
+@pytest.mark.parametrize("policy, queues", [("elastic", 4), ("sizeaware", 3),
+                                            ("softwarehandoff", 8)])
+def test_transcripts(policy, queues):
+    names = EVERY if policy == "sizeaware" else SOME
     with network.veth(queues) as net:
         server = net.in_server(str(harness.PROGRAM), "--transport=xdp",
                                f"--xdp-interface={network.INTERFACE}")
