@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -252,7 +253,7 @@ TEST(Frame, LengthsThatContradictAreDropped) {
 
 // As a kernel leaves it to a device that never was: veth's.
 TEST(Frame, AChecksumOfThePseudoHeaderAloneIsTakenWhereItMayBe) {
-  for (const std::size_t bytes : {0, 1, 28, 1471, 1472}) {
+  for (const std::size_t bytes : std::initializer_list<std::size_t>{0, 1, 28, 1471, 1472}) {
     std::string frame = build(spec_of(counted(bytes)));
     std::string pseudo = frame.substr(26, 8);
     for (const std::size_t half : {std::size_t{17}, 8 + bytes}) {

@@ -143,7 +143,9 @@ std::string explain(const char* what, int error) {
 
 // 0, or the errno.
 int attach_link(int program, int interface_index, std::uint32_t mode, Fd& link) {
-  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = mode);
+  bpf_link_create_opts options{};
+  options.sz = sizeof options;
+  options.flags = mode;
   const int fd = ::bpf_link_create(program, interface_index, BPF_XDP, &options);
   if (fd < 0) return -fd;
   link = Fd(fd);

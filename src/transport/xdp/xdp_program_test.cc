@@ -37,8 +37,10 @@ class XdpProgramTest : public testing::Test {
 
   // Is it for us? There is no socket, so the program then drops it; -1: it could not run.
   int takes(const std::string& frame) {
-    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(),
-                .data_size_in = static_cast<std::uint32_t>(frame.size()));
+    bpf_test_run_opts run{};
+    run.sz = sizeof run;
+    run.data_in = frame.data();
+    run.data_size_in = static_cast<std::uint32_t>(frame.size());
     if (::bpf_prog_test_run_opts(program_->descriptor(), &run) != 0) return -1;
     return run.retval == XDP_DROP ? 1 : run.retval == XDP_PASS ? 0 : -1;
   }
@@ -56,7 +58,7 @@ TEST_F(XdpProgramTest, TakesDatagramsToOurPortsAlone) {
 }
 
 TEST_F(XdpProgramTest, TakesThemBehindOptionsOfTheHeader) {
-  for (const std::size_t bytes : {4, 8, 40}) {
+  for (const std::size_t bytes : std::initializer_list<std::size_t>{4, 8, 40}) {
     FrameSpec spec = datagram(65002);
     spec.ip_options.assign(bytes, '\1');
     EXPECT_EQ(takes(build(spec)), 1) << bytes;
