@@ -240,7 +240,8 @@ void Server::plan_epoch() {
   // A worker that sleeps through many plans would keep them all alive, and while it sleeps it waits
   // for datagrams in the queues of the plan that it has: nobody else may ask for those of the next.
   constexpr std::size_t kPlansMax = 16;
-  if (plans_.retained() > kPlansMax || options_.serves_datagrams()) {
+  const bool sleep_by_queue = !udp_.empty() || options_.has(TransportKind::kXdp);
+  if (plans_.retained() > kPlansMax || sleep_by_queue) {
     for (const auto& thread : threads_) thread->wake();
   }
 }
