@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Shows what every core did under each policy: requests, datagrams, hand-offs, large replies.
 
-Each policy has a server over kernel UDP with --threads workers and as many RX queues, which gets the
-same seeded requests. The figures are counts, so that they hold on a machine with fewer CPUs than
+Each policy has a server over kernel UDP with --threads workers and as many RX queues, which gets
+the same seeded requests. The figures are counts, so that they hold on a machine with fewer CPUs than
 workers too, where times would say nothing.
 """
 

@@ -25,9 +25,9 @@ constexpr std::uint64_t kPreloadBytesMax = 256 * 1024;
 // One of several channels cannot be waited for longer than this: the others may have something.
 constexpr Nanos kTurn = micros(50);
 
-// Rounds in which a connection's timers stand still, at most, because more had arrived. What has
-// arrived in time is not late, however long this thread was kept from looking.
-constexpr std::uint32_t kRoundsBehindMax = 32;
+// How far a connection's timers go in a round after which more may have arrived: what arrived in
+// time is not late, however long this thread was kept from looking.
+constexpr Nanos kTimersBehindStep = millis(1);
 
 constexpr std::size_t kQuotedBytesMax = 100;
 
@@ -56,7 +56,7 @@ bool DatagramLoop::preload_room(std::uint32_t connection) const {
 void DatagramLoop::push(std::uint32_t connection, const LoadRequest& request, Nanos scheduled,
                         Nanos now) {
   Connection& to = connections_[connection];
-  if (to.session->outstanding() == 0) to.heard = now;
+  if (to.session->outstanding() == 0) to.heard = to.timers = now;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(requests_.size()));
     requests_.emplace_back();
@@ -133,10 +133,8 @@ void DatagramLoop::receive(std::uint32_t index, std::vector<Arrived>& out) {
     from.session->receive(datagram, at);
   }
   if (received_.empty()) from.looked = at;
-  if (received_.empty() || ++from.rounds_behind >= kRoundsBehindMax) {
-    from.rounds_behind = 0;
-    from.session->advance(at);
-  }
+  from.timers = received_.empty() ? at : std::min(at, from.timers + kTimersBehindStep);
+  from.session->advance(from.timers);
   std::vector<Completion>& completions = from.session->completions();
   for (const Completion& completion : completions) finish(index, completion, at, out);
   completions.clear();

@@ -74,8 +74,8 @@ class DatagramLoop final : public LoadLoop {
     std::unique_ptr<DatagramSession> session;
     Nanos heard{0};   // the later of the last datagram received and the oldest request's sending
     Nanos looked{0};  // the last time that nothing had arrived
-    std::uint32_t rounds_behind = 0;  // since then, or since its timers ran
-    std::uint64_t value_bytes = 0;    // of outstanding SETs
+    Nanos timers{0};  // where they are: behind the clock while there is more to receive
+    std::uint64_t value_bytes = 0;  // of outstanding SETs
   };
   struct Outstanding {
     LoadRequest request;

@@ -313,7 +313,7 @@ TEST(DatagramLoadErrors, AnUnknownHostIsReported) {
 // A thread that does not get a CPU finds replies, more than it takes at a time, when all of their
 // requests' time is over.
 TEST(DatagramLoop, WhatHasArrivedInTimeIsNotLate) {
-  World world({}, 1, 64, 4);
+  World world({.delay = Nanos(0)}, 1, 64, 4);
   for (const auto& done : world.run(world.of_every_key(LoadOp::kSet))) {
     ASSERT_EQ(done.done.status, ReplyStatus::kStored);
   }

@@ -34,10 +34,9 @@ std::vector<std::string> words_of(const std::string& text) {
 
 Minosd::Minosd(const ServerShape& shape, std::vector<std::string> command,
                const std::string& transcript_args) {
-  command.insert(command.end(),
-                 {"--sharding=" + std::string(name_of(shape.policy)),
-                  "--threads=" + std::to_string(shape.threads),
-                  "--rx-queues=" + std::to_string(shape.queues), "--epoch-ms=20"});
+  command.insert(command.end(), {"--sharding=" + std::string(name_of(shape.policy)),
+                                 "--threads=" + std::to_string(shape.threads),
+                                 "--rx-queues=" + std::to_string(shape.queues), "--epoch-ms=20"});
   for (const std::string& word : words_of(transcript_args)) command.push_back(word);
   std::vector<char*> pointers;
   for (std::string& word : command) pointers.push_back(word.data());

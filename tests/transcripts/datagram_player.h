@@ -57,7 +57,8 @@ class Minosd {
   pid_t pid_ = 0;
 };
 
-// Names of those that have something to say over datagrams; datagram_transcript_test.cc shows which.
+// Names of those that have something to say over datagrams; datagram_transcript_test.cc shows
+// which.
 std::vector<std::string> played_transcripts();
 Transcript transcript_named(const std::string& name);
 

@@ -1,6 +1,6 @@
-// Every transcript as datagrams over the kernel's UDP, under each policy. The environment can put the
-// server elsewhere, as tests/e2e/test_xdp.py does: MINOS_SERVER is how to start it, in words without
-// blanks, MINOS_SERVER_HOST where it then is.
+// Every transcript as datagrams over the kernel's UDP, under each policy. The environment can put
+// the server elsewhere, as tests/e2e/test_xdp.py does: MINOS_SERVER is how to start it, in words
+// without blanks, MINOS_SERVER_HOST where it then is.
 
 #include <gtest/gtest.h>
 #include <unistd.h>

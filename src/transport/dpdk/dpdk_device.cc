@@ -53,7 +53,8 @@ std::vector<PlaneCount> DpdkDevice::counts() const {
   };
   add("packets_in", [](const DpdkCounters& of) -> auto& { return of.received; });
   for (std::size_t i = 0; i < kFrameDrops; ++i) {
-    add(counter_name(static_cast<FrameDrop>(i)), [i](const DpdkCounters& of) -> auto& { return of.dropped[i]; });
+    add(counter_name(static_cast<FrameDrop>(i)),
+        [i](const DpdkCounters& of) -> auto& { return of.dropped[i]; });
   }
   add("answered", [](const DpdkCounters& of) -> auto& { return of.answered; });
   add("packets_out", [](const DpdkCounters& of) -> auto& { return of.tx.sent; });

@@ -1,10 +1,10 @@
 #include "transport/frame/frame.h"
 
-#include <array>
-#include <string>
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+#include <string>
 
 #include "base/check.h"
 
