@@ -7,65 +7,31 @@
 // Values: a number of bytes, or `mix`, the paper's tiny and small ones (1 to 13 bytes 40 %, 14 to
 // 1400 bytes 60 %). Keys are 8 bytes, asked for at random.
 
-#include <fmt/core.h>
-#include <rte_config.h>
-#include <rte_cycles.h>
-#include <rte_ethdev.h>
-#include <rte_mbuf.h>
-#include <sched.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/hash.h"
 #include "base/prng.h"
+#include "dpdk_rounds.h"
 #include "store/kv_store.h"
-#include "transport/dpdk/dpdk_channel.h"
-#include "transport/dpdk/dpdk_device.h"
 #include "transport/dpdk/dpdk_port.h"
-#include "transport/dpdk/eal.h"
-#include "transport/dpdk/eal_arguments.h"
-#include "transport/dpdk/poll_pause.h"
 #include "wire/datagram.h"
 #include "worker/datagram_shared.h"
 #include "worker/planner.h"
 #include "worker/worker.h"
 
-namespace minos {
+namespace minos::rounds {
 namespace {
 
-constexpr Ipv4Address kServer = {10, 77, 0, 1};
-constexpr Ipv4Address kClient = {10, 77, 0, 2};
-constexpr std::uint16_t kBasePort = 7000;
-constexpr double kSliceSeconds = 0.02;
-
-struct Options {
-  std::string path;
-  std::uint16_t queues = 1;
-  double seconds = 5;
-  int cpu = -1;
+struct Options : CommonOptions {
   std::uint64_t keys = 1'000'000;
   std::string values = "8";
   std::size_t window = 256;
 };
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-float median(std::vector<float> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
 
 int fail(const std::string& why) {
   fmt::print(stderr, "minos_dpdk_get: {}\n", why);
@@ -122,70 +88,19 @@ class Server {
   void run() {
     const double end = now_s() + options_.seconds;
     while (now_s() < end) {
-      slice(bare_, [this] { return bare_round(); });
-      slice(get_, [this] { return get_round(); });
+      const auto polls_on = [](bool) {};
+      const auto bare = [this] { return bare_round(device_.eth().id(), options_.queues); };
+      run_slice(bare_, bare, polls_on);
+      run_slice(get_, [this] { return get_round(); }, polls_on);
     }
-    for (const auto& [name, tally] : {std::pair{"bare", &bare_}, std::pair{"get ", &get_}}) {
-      fmt::print("{}: {:.1f} ns a packet, {:.2f} M/s, {:.1f} packets a round\n", name,
-                 median(tally->ns_per_packet), median(tally->packets_per_s) / 1e6,
-                 static_cast<double>(tally->packets) /
-                     static_cast<double>(std::max<std::size_t>(tally->ns_per_packet.size(), 1)));
-    }
+    bare_.print("bare");
+    get_.print("get ");
     fmt::print("get / bare in M/s: {:.2f}; hits {}, misses {}\n",
                median(get_.packets_per_s) / median(bare_.packets_per_s),
                stats_.get(Counter::kGetHits), stats_.get(Counter::kGetMisses));
   }
 
  private:
-  // Times are medians over rounds, which a round that lost its CPU does not change.
-  struct Tally {
-    std::vector<float> ns_per_packet;
-    std::vector<float> packets_per_s;  // by slice
-    std::uint64_t packets = 0;
-  };
-
-  template <typename Round>
-  void slice(Tally& tally, Round round) {
-    const double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
-    std::uint64_t packets = 0;
-    const double from = now_s();
-    while (now_s() - from < kSliceSeconds) {
-      for (int i = 0; i < 64; ++i) {
-        const std::uint64_t start = rte_rdtsc();
-        const std::size_t n = round();
-        if (n == 0) continue;
-        const auto ns = static_cast<double>(rte_rdtsc() - start) / cycles_per_ns;
-        tally.ns_per_packet.push_back(static_cast<float>(ns / static_cast<double>(n)));
-        packets += n;
-      }
-    }
-    tally.packets += packets;
-    if (packets < 1000) return;  // no client
-    tally.packets_per_s.push_back(
-        static_cast<float>(static_cast<double>(packets) / (now_s() - from)));
-  }
-
-  std::size_t bare_round() {
-    std::size_t all = 0;
-    for (std::uint16_t q = 0; q < options_.queues; ++q) {
-      std::array<rte_mbuf*, kEthBurst> frames;
-      const auto n = rte_eth_rx_burst(device_.eth().id(), q, frames.data(), kEthBurst);
-      if (n == 0) continue;
-      for (std::uint16_t i = 0; i < n; ++i) swap(rte_pktmbuf_mtod(frames[i], char*));
-      const auto sent = rte_eth_tx_burst(device_.eth().id(), 0, frames.data(), n);
-      if (sent < n) rte_pktmbuf_free_bulk(frames.data() + sent, n - sent);
-      all += n;
-    }
-    return all;
-  }
-
-  // Addresses of Ethernet and IPv4, and UDP ports: the checksums stay right.
-  static void swap(char* frame) {
-    std::swap_ranges(frame, frame + 6, frame + 6);
-    std::swap_ranges(frame + 26, frame + 30, frame + 30);
-    std::swap_ranges(frame + 34, frame + 36, frame + 36);
-  }
-
   // What minosd's thread does in a round.
   std::size_t get_round() {
     const RxPlan plan = worker_->rx_plan();
@@ -216,19 +131,9 @@ class Server {
 };
 
 int serve(const Options& options) {
-  if (const auto removed = remove_stale_socket(options.path); !removed) {
-    return fail(removed.error());
-  }
-  const auto vdev = vhost_device(options.path, options.queues);
-  if (!vdev) return fail(vdev.error());
-  const auto eal = Eal::start({"--vdev", *vdev});
-  if (!eal) return fail(eal.error());
-  const auto device = DpdkDevice::create({.address = kServer,
-                                          .mac = local_mac(kServer),
-                                          .base_port = kBasePort,
-                                          .queues = options.queues});
-  if (!device) return fail(device.error());
-  auto server = std::make_unique<Server>(**device, options);
+  const auto end = open_server(options);
+  if (!end) return fail(end.error());
+  auto server = std::make_unique<Server>(*end->device, options);
   server->preload();
   server->run();
   return 0;
@@ -286,18 +191,9 @@ class Client {
 };
 
 int run_client(const Options& options) {
-  const auto vdev = virtio_user_device(options.path, options.queues, kClient);
-  if (!vdev) return fail(vdev.error());
-  const auto eal = Eal::start({"--vdev", *vdev});
-  if (!eal) return fail(eal.error());
-  const auto channel = DpdkChannel::create({.address = kClient,
-                                            .source_port = 40000,
-                                            .server_address = kServer,
-                                            .server_mac = local_mac(kServer),
-                                            .base_port = kBasePort,
-                                            .queues = options.queues});
-  if (!channel) return fail(channel.error());
-  Client(**channel, options).run();
+  const auto end = open_client(options);
+  if (!end) return fail(end.error());
+  Client(*end->channel, options).run();
   return 0;
 }
 
@@ -308,27 +204,19 @@ int run(int argc, char** argv) {
   CLI::App* const server = app.add_subcommand("server");
   CLI::App* const client = app.add_subcommand("client");
   for (CLI::App* const command : {server, client}) {
-    command->add_option("path", options.path, "of the vhost socket")->required();
-    command->add_option("--queues", options.queues)->check(CLI::Range(1, 128));
-    command->add_option("--seconds", options.seconds);
-    command->add_option("--cpu", options.cpu, "to run on");
+    add_common(*command, options);
     command->add_option("--keys", options.keys);
   }
   server->add_option("--values", options.values, "bytes, or mix");
   client->add_option("--window", options.window, "requests on their way");
   CLI11_PARSE(app, argc, argv);
-  if (options.cpu >= 0) {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(static_cast<std::size_t>(options.cpu), &cpus);
-    if (::sched_setaffinity(0, sizeof cpus, &cpus) != 0) return fail("--cpu: no such CPU");
-  }
+  if (!pin(options)) return fail("--cpu: no such CPU");
   return server->parsed() ? serve(options) : run_client(options);
 }
 
 }  // namespace
-}  // namespace minos
+}  // namespace minos::rounds
 
 int main(int argc, char** argv) {
-  return minos::run(argc, argv);
+  return minos::rounds::run(argc, argv);
 }

@@ -6,7 +6,6 @@
 
 #include <cstring>
 #include <optional>
-#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -36,9 +35,7 @@ std::optional<Ipv4Address> parse_ipv4(const std::string& text) {
 std::expected<DatagramChannels, std::string> open_device(const DpdkTarget& target,
                                                          DpdkChannel::Options options,
                                                          std::uint32_t count) {
-  std::vector<std::string> arguments;
-  std::istringstream words(target.arguments);
-  for (std::string word; words >> word;) arguments.push_back(word);
+  std::vector<std::string> arguments = split_arguments(target.arguments);
   if (!target.vhost.empty()) {
     auto device = virtio_user_device(target.vhost, options.queues, options.address);
     if (!device) return std::unexpected(device.error());

@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "transport/address.h"
+
 namespace minos {
 
 std::string datagram_address(const std::array<std::uint8_t, 4>& address,
                              const ServerOptions& options) {
-  std::string text = fmt::format("{}:{}", fmt::join(address, "."), options.datagram_port);
-  if (options.queue_count() > 1) {
-    text += fmt::format("-{}", options.datagram_port + options.queue_count() - 1);
-  }
-  return text;
+  return with_last_port(fmt::format("{}:{}", fmt::join(address, "."), options.datagram_port),
+                        options.datagram_port, options.queue_count());
 }
 
 }  // namespace minos

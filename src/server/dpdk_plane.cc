@@ -1,7 +1,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <sstream>
+#include <utility>
 #include <vector>
 
 #include "server/device_plane.h"
@@ -40,9 +40,7 @@ std::expected<std::unique_ptr<DevicePlane>, std::string> open_dpdk(const ServerO
   wanted.address = options.dpdk_address;
   wanted.base_port = options.datagram_port;
   wanted.queues = options.queue_count();
-  std::vector<std::string> arguments;
-  std::istringstream words(options.dpdk_arguments);
-  for (std::string word; words >> word;) arguments.push_back(word);
+  std::vector<std::string> arguments = split_arguments(options.dpdk_arguments);
   if (!options.dpdk_vhost.empty()) {
     if (auto removed = remove_stale_socket(options.dpdk_vhost); !removed) {
       return std::unexpected(removed.error());

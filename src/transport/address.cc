@@ -46,4 +46,9 @@ std::string name_of(const sockaddr_storage& address, const char* protocol) {
   return "unknown";
 }
 
+std::string with_last_port(std::string name, std::uint16_t first_port, std::uint16_t ports) {
+  if (ports > 1) name += fmt::format("-{}", first_port + ports - 1);
+  return name;
+}
+
 }  // namespace minos

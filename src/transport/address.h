@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -26,5 +27,8 @@ bool family_is_off(const addrinfo& at, int error);
 // "tcp:1.2.3.4:5", "tcp6:[::1]:5" for a `protocol` of tcp, and "unix:/path": memcached's way to
 // write an address in `stats conns`.
 std::string name_of(const sockaddr_storage& address, const char* protocol);
+
+// `name`, which ends in the first of so many consecutive ports, with the last one: "…:11300-11303".
+std::string with_last_port(std::string name, std::uint16_t first_port, std::uint16_t ports);
 
 }  // namespace minos

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "worker/peer_hash.h"
 
 namespace minos {
 
@@ -31,14 +31,7 @@ Assembly::Assembly(const Datagram& first, const Peer& from, std::uint64_t hash)
       fragments(first.header.value_bytes, first.header.fragment_bytes) {}
 
 std::size_t Assembler::KeyHash::operator()(const Key& key) const {
-  char bytes[sizeof key.peer.address + sizeof key.peer.port + sizeof key.request_id];
-  char* at = bytes;
-  std::memcpy(at, key.peer.address.data(), sizeof key.peer.address);
-  at += sizeof key.peer.address;
-  std::memcpy(at, &key.peer.port, sizeof key.peer.port);
-  at += sizeof key.peer.port;
-  std::memcpy(at, &key.request_id, sizeof key.request_id);
-  return hash_key({bytes, sizeof bytes});
+  return hash_of_client(key.peer, key.request_id);
 }
 
 Assembler::~Assembler() {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
 #include "store/kv_store.h"
+#include "worker/peer_hash.h"
 
 namespace minos {
 
@@ -13,10 +13,7 @@ WriteWindow::~WriteWindow() {
 }
 
 std::size_t WriteWindow::PeerHash::operator()(const Peer& peer) const {
-  char key[sizeof peer.address + sizeof peer.port];
-  std::memcpy(key, peer.address.data(), sizeof peer.address);
-  std::memcpy(key + sizeof peer.address, &peer.port, sizeof peer.port);
-  return hash_key({key, sizeof key});
+  return hash_of_client(peer, 0);
 }
 
 WriteWindow::Entry WriteWindow::begin(const Peer& peer, std::uint32_t request_id, CoreId owner,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <sstream>
 #include <string_view>
 
 namespace minos {
@@ -147,6 +148,13 @@ std::expected<std::vector<std::string>, std::string> eal_arguments(const EalOpti
   }
   all.insert(all.end(), options.arguments.begin(), options.arguments.end());
   return all;
+}
+
+std::vector<std::string> split_arguments(const std::string& text) {
+  std::vector<std::string> arguments;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) arguments.push_back(word);
+  return arguments;
 }
 
 std::expected<std::string, std::string> vhost_device(const std::string& path, unsigned queues) {

@@ -23,6 +23,9 @@ struct EalOptions {
 // no huge ones are free, no telemetry, errors only in the log. Errors name the argument.
 std::expected<std::vector<std::string>, std::string> eal_arguments(const EalOptions& options);
 
+// The words of a text that blanks separate, as EalOptions::arguments.
+std::vector<std::string> split_arguments(const std::string& text);
+
 // The `--vdev` for a virtio server at this path of a UNIX socket. Errors: the path cannot be told
 // to DPDK.
 std::expected<std::string, std::string> vhost_device(const std::string& path, unsigned queues);

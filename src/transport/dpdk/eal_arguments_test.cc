@@ -65,6 +65,11 @@ TEST(EalArguments, ThreadsAndProcessesAreTheServersOwn) {
   }
 }
 
+TEST(EalArguments, BlanksSeparateWords) {
+  EXPECT_THAT(split_arguments(""), ElementsAre());
+  EXPECT_THAT(split_arguments("  --no-huge\t-m  64 "), ElementsAre("--no-huge", "-m", "64"));
+}
+
 TEST(EalArguments, DevicesAtPathsThatDpdkCanRead) {
   EXPECT_EQ(vhost_device("/run/minos.sock", 4), "net_vhost0,iface=/run/minos.sock,queues=4");
   EXPECT_EQ(virtio_user_device("/run/minos.sock", 4, {10, 0, 171, 9}),

@@ -96,8 +96,8 @@ int UdpQueues::bind_all(const addrinfo& at, const Options& options, std::uint16_
   name_ = name_of(with_port(at, port), "udp");
   if (options.single_port) {
     if (const int error = check_unused(at, port); error != 0) return error;
-  } else if (options.queues > 1) {
-    name_ += fmt::format("-{}", options.base_port + options.queues - 1);
+  } else {
+    name_ = with_last_port(name_, options.base_port, options.queues);
   }
   for (std::uint16_t queue = 0; queue < options.queues; ++queue) {
     if (!options.single_port) port = static_cast<std::uint16_t>(options.base_port + queue);
