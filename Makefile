@@ -47,7 +47,7 @@ unit: build
 	ctest --preset release --parallel $(JOBS)
 
 e2e: build
-	MINOSD=$(CURDIR)/build/release/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests $(ARGS)
+	MINOSD=$(CURDIR)/build/release/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadgroup tests $(ARGS)
 
 # What runs under sanitizers: everything that parses, stores or shares. Tests of single-threaded code
 # have nothing to show under TSan. The transcripts split at every byte would take ten minutes: the
@@ -60,8 +60,8 @@ sanitized = $(call build,$(1)) --target minosd $(foreach t,$(2),minos_$(t)_test)
 sanitize: test-deps  ## unit tests under ASan + UBSan and under TSan, end-to-end tests under both
 	@$(call sanitized,asan,$(asan_tests))
 	@$(call sanitized,tsan,$(tsan_tests))
-	MINOSD=$(CURDIR)/build/asan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests/e2e -m sanitized
-	MINOSD=$(CURDIR)/build/tsan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) tests/e2e -m sanitized
+	MINOSD=$(CURDIR)/build/asan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadgroup tests/e2e -m sanitized
+	MINOSD=$(CURDIR)/build/tsan/minosd $(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadgroup tests/e2e -m sanitized
 
 fuzz: test-deps  ## run each fuzzer of fuzz/ for FUZZ_SECONDS=60, from its corpus on
 	@$(call build,asan) --target $(fuzzers)

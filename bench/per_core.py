@@ -2,8 +2,8 @@
 """Shows what every core did under each policy: requests, datagrams, hand-offs, large replies.
 
 Each policy has a server over kernel UDP with --threads workers and as many RX queues, which gets
-the same seeded requests. The figures are counts, so that they hold on a machine with fewer CPUs than
-workers too, where times would say nothing.
+the same seeded requests. The figures are counts, so that they hold on a machine with fewer CPUs
+than workers too, where times would say nothing.
 """
 
 import argparse

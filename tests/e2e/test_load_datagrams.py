@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.skipif(not harness.IS_MINOS, reason="a protocol of its
 KEYS = ["--keys=2000", "--large-keys=20", "--large-max=200000", "--large-percent=2", "--quiet"]
 TIME = ["--timeout=20", "--warmup=0.2", "--duration=1"]
 DATA = [*KEYS, *TIME, "--get-ratio=0.9"]
+# Where both ends poll and tests beside them want the CPUs too.
+LONGER = ["--duration=3" if word == "--duration=1" else word for word in DATA]
 QUEUES = 4
 
 
@@ -107,6 +109,7 @@ def test_options_that_make_no_sense(args, message):
 
 
 @pytest.mark.skipif(not supports_dpdk(), reason="a server without DPDK")
+@pytest.mark.xdist_group("dpdk")
 @pytest.mark.parametrize("threads, queues", [(1, 1), (2, 3)])
 def test_over_dpdk(start, folder, threads, queues):
     path = folder / "vhost.sock"
@@ -114,7 +117,7 @@ def test_over_dpdk(start, folder, threads, queues):
                    f"--rx-queues={queues}")
     target = ["--protocol=dpdk", f"--dpdk-vhost={path}", f"--queues={max(threads, queues)}"]
     check(load(*target, *DATA, "--closed", "--depth=32", "--connections=3", "--verify"), "dpdk")
-    check(load(*target, *DATA, "--no-preload", "--rate=5000"), "dpdk")
+    check(load(*target, *LONGER, "--no-preload", "--rate=5000"), "dpdk")
     with server.client() as tcp:
         stats = tcp.stats(b"minos")
     assert stats["plane:0:name"].startswith("dpdk:")
@@ -126,6 +129,7 @@ def test_over_dpdk(start, folder, threads, queues):
 
 
 @pytest.mark.skipif(not supports_dpdk(), reason="a server without DPDK")
+@pytest.mark.xdist_group("dpdk")
 def test_a_dpdk_server_that_leaves(start_any, folder):
     path = folder / "vhost.sock"
     server = start_any("--transport=tcp,dpdk", f"--dpdk-vhost={path}", "-t", "1")
