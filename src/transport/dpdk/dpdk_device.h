@@ -26,7 +26,7 @@ struct DpdkCounters {
   SharedCounter received;                          // datagrams for us
   std::array<SharedCounter, kFrameDrops> dropped;  // by FrameDrop
   SharedCounter answered;                          // ARP and ICMP echo
-  SharedCounter no_room;                           // replies that found none
+  SharedCounter no_room;                           // small replies that found none
   SharedCounter unsendable;                        // to a peer that is no IPv4 address
   TxCounters tx;
   SharedCounter not_kept;  // packets that keep() had to refuse

@@ -147,10 +147,7 @@ bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const 
     return true;
   }
   char* frame = tx_.room(TxQueue::Kind::kLarge);
-  if (frame == nullptr) [[unlikely]] {
-    counters_.no_room.add(1);
-    return false;
-  }
+  if (frame == nullptr) return false;  // tried again: nothing is lost
   const std::size_t bytes = write_payload(frame + kFrameFrontBytes, front, parts);
   write_front(frame, peer, bytes);
   return true;
