@@ -8,6 +8,7 @@ MINOSD_ARGS  more arguments for every start, such as "-u nobody"
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shlex
 import signal
@@ -39,10 +40,38 @@ def user_args():
     return ["-u", "root"] if os.geteuid() == 0 and not IS_MINOS and not EXTRA_ARGS else []
 
 
+# Processes of a suite that runs in parallel draw from ranges of their own, below the ports that the
+# kernel gives away: two servers on one port would share its connections.
+_PORTS_EACH = 2000
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_FIRST_PORT = 10_000 + _WORKER % 11 * _PORTS_EACH
+_next_port = random.randrange(_PORTS_EACH)
+
+
+def _is_free(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+def free_ports(count):
+    """The first of so many in a row that nobody has bound, neither for TCP nor for UDP."""
+    global _next_port  # pylint: disable=W0603
+    while True:
+        if _next_port + count > _PORTS_EACH:
+            _next_port = 0
+        first = _FIRST_PORT + _next_port
+        _next_port += count
+        if all(_is_free(first + i) for i in range(count)):
+            return first
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    return free_ports(1)
 
 
 class Client:

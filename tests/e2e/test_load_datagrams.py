@@ -7,7 +7,6 @@ import time
 import pytest
 
 import harness
-from test_transports import free_udp_ports
 
 MINOS = harness.PROGRAM.parent / "minos"
 
@@ -52,7 +51,7 @@ def check(report, protocol, classes=("tiny", "small", "large")):
 
 @pytest.fixture(name="udp_server")
 def _udp_server(start):
-    base = free_udp_ports(QUEUES)
+    base = harness.free_ports(QUEUES)
     server = start("--transport=tcp,udp", f"--datagram-port={base}", "-t", "2",
                    f"--rx-queues={QUEUES}")
     server.udp_address = f"{harness.HOST}:{base}"
@@ -76,7 +75,7 @@ def test_closed_and_open_loop(udp_server):
 
 
 def test_what_is_stored_is_what_tcp_reads(start_any):
-    base = free_udp_ports(1)
+    base = harness.free_ports(1)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "1")
     stored = load("--protocol=udp", f"--server={harness.HOST}:{base}", *KEYS, "--preload-only")
     assert (stored["preload"]["stored"], stored["preload"]["refused"]) == (2020, 0)
@@ -89,7 +88,7 @@ def test_what_is_stored_is_what_tcp_reads(start_any):
 
 
 def test_a_server_that_is_down():
-    port = free_udp_ports(1)
+    port = harness.free_ports(1)
     report = load("--protocol=udp", f"--server={harness.HOST}:{port}", "--closed", "--timeout=0.3",
                   "--quiet", code=1)
     assert "the server has not answered for 0.3 s" in report["error"]

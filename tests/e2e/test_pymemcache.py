@@ -206,7 +206,7 @@ def test_bad_keys_do_not_break_the_connection(server):
         assert raw.ask(b"get " + b"k" * 251).startswith(b"CLIENT_ERROR")
         assert raw.set(b"k" * 250, b"v") == b"STORED"
         assert raw.get(b"k" * 250) == b"v"
-        assert raw.delete(b"k" * 250, noreply=False)
+        assert raw.ask(b"delete " + b"k" * 250) == b"DELETED"
         assert raw.ask(b"nonsense") == b"ERROR"
         assert raw.ask(b"version").startswith(b"VERSION ")
 

@@ -23,20 +23,13 @@ def udp_bound(port):
             return True
 
 
-def free_udp_ports(count):
-    while True:
-        base = random.randrange(10000, 30000)
-        if not any(udp_bound(base + i) for i in range(count)):
-            return base
-
-
 def cpu_s(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_tcp_and_udp(start_any):
-    base = free_udp_ports(3)
+    base = harness.free_ports(3)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "3")
     assert [udp_bound(base + i) for i in range(4)] == [True, True, True, False]
     assert f"tcp:127.0.0.1:{server.port}, udp:127.0.0.1:{base}-{base + 2}: " in server.output()
@@ -46,7 +39,7 @@ def test_tcp_and_udp(start_any):
 
 
 def test_udp_alone_on_a_single_port():
-    base = free_udp_ports(1)
+    base = harness.free_ports(1)
     server = harness.Server(["--transport=udp", f"--datagram-port={base}", "-t", "2",
                              "--datagram-single-port"])
     try:
@@ -60,14 +53,14 @@ def test_udp_alone_on_a_single_port():
 
 
 def test_a_unix_socket_beside_udp(folder, start_any):
-    base = free_udp_ports(2)
+    base = harness.free_ports(2)
     path = str(folder / "s")
     server = start_any("--transport=udp", f"--datagram-port={base}", "-t", "2", unix_socket=path)
     assert re.search(rf"on unix:{path}, udp:127\.0\.0\.1:{base}-{base + 1}: ", server.output())
 
 
 def test_a_port_that_is_taken(start_any):
-    base = free_udp_ports(2)
+    base = harness.free_ports(2)
     start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "2")
     for more in ([], ["--datagram-single-port"]):
         code, out, err = harness.run_to_end("-p", "0", "--transport=tcp,udp", "-t", "2",
@@ -77,7 +70,7 @@ def test_a_port_that_is_taken(start_any):
 
 
 def test_idle_workers_use_no_cpu(start_any):
-    base = free_udp_ports(4)
+    base = harness.free_ports(4)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "4")
     time.sleep(0.5)
     before = cpu_s(server.process.pid)
@@ -87,7 +80,7 @@ def test_idle_workers_use_no_cpu(start_any):
 
 @pytest.mark.sanitized
 def test_datagrams_of_any_kind_disturb_nobody(start_any):
-    base = free_udp_ports(2)
+    base = harness.free_ports(2)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "2")
     random_bytes = random.Random(1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, server.client() as client:
