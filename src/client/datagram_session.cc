@@ -261,6 +261,8 @@ void DatagramSession::on_timer(Slot& slot, Nanos now) {
     timers_.arm(slot, slot.deadline);
     return;
   }
+  // While the way out is full, what has not gone is not lost.
+  if (slot.state == Slot::State::kToSend) return arm_retry(slot, now);
   if (slot.attempts < 255) ++slot.attempts;
   ++counters_.retries;
   resend(slot);
