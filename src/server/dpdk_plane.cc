@@ -40,6 +40,7 @@ std::expected<std::unique_ptr<DevicePlane>, std::string> open_dpdk(const ServerO
   wanted.address = options.dpdk_address;
   wanted.base_port = options.datagram_port;
   wanted.queues = options.queue_count();
+  wanted.workers = options.threads;
   std::vector<std::string> arguments = split_arguments(options.dpdk_arguments);
   if (!options.dpdk_vhost.empty()) {
     if (auto removed = remove_stale_socket(options.dpdk_vhost); !removed) {

@@ -13,6 +13,11 @@ std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
   if (options.queues == 0 || options.queues > kWorkersMax) {
     return std::unexpected("a DPDK plane has 1 to " + std::to_string(kWorkersMax) + " queues");
   }
+  if (options.workers == 0 || options.workers > options.queues) {
+    return std::unexpected("a DPDK plane has at least one RX queue for each worker, not " +
+                           std::to_string(options.queues) + " for " +
+                           std::to_string(options.workers));
+  }
   if (options.base_port == 0 || options.base_port + options.queues - 1 > 65535) {
     return std::unexpected("UDP ports from " + std::to_string(options.base_port) +
                            " on do not suffice for " + std::to_string(options.queues) + " queues");
@@ -28,6 +33,7 @@ std::expected<std::unique_ptr<DpdkDevice>, std::string> DpdkDevice::create(
   std::unique_ptr<DpdkDevice> device(new DpdkDevice(options));
   auto eth = EthPort::open({.name = options.name,
                             .queues = options.queues,
+                            .tx_queues_wanted = static_cast<std::uint16_t>(2 * options.workers),
                             .rx_buffers_used = DpdkPort::kRxHeldMax + options.kept_packets_max,
                             .tx_buffers_used = TxQueue::kBuffersUsed},
                            *steering);

@@ -41,7 +41,8 @@ class DpdkDevice {
     Ipv4Address address{};
     std::optional<MacAddress> mac{};  // instead of the device's own
     std::uint16_t base_port = 0;      // base_port + queues - 1 is at most 65535
-    std::uint16_t queues = 1;         // as many as workers
+    std::uint16_t queues = 1;         // RX queues
+    std::uint16_t workers = 1;        // in [1, queues]
     // Packets that a worker keeps (fragments of values that are not complete) at most.
     std::uint32_t kept_packets_max = 1024;
   };
@@ -55,12 +56,21 @@ class DpdkDevice {
   // Why datagrams may come to any RX queue; empty when they come to that of their port.
   const std::string& unsteered() const { return unsteered_; }
 
+  // For the large replies of a worker, so that small ones need not wait behind them: a TX queue of
+  // its own, where the device has so many; otherwise the one that it has anyway, which is that of
+  // its number.
+  std::uint16_t large_tx_queue(std::uint16_t worker) const {
+    return eth_->tx_queues() < 2 * options_.workers
+               ? worker
+               : static_cast<std::uint16_t>(options_.workers + worker);
+  }
+
   RxQueueLock& rx_lock(QueueId queue) { return rx_locks_[queue.value]; }
-  // Packets that the worker of this TX queue has kept and that are not released yet. Relaxed: a
-  // number by itself; the pool of buffers orders their reuse.
-  std::atomic<std::uint32_t>& kept(std::uint16_t tx_queue) { return kept_[tx_queue].packets; }
+  // Packets that this worker has kept and that are not released yet. Relaxed: a number by itself;
+  // the pool of buffers orders their reuse.
+  std::atomic<std::uint32_t>& kept(std::uint16_t worker) { return kept_[worker].packets; }
   std::uint32_t kept_packets_max() const { return options_.kept_packets_max; }
-  DpdkCounters& counters(std::uint16_t tx_queue) { return counters_[tx_queue].of_port; }
+  DpdkCounters& counters(std::uint16_t worker) { return counters_[worker].of_port; }
   // Of all ports, and what the device itself has dropped. The same names in the same order at every
   // call. Any thread.
   std::vector<PlaneCount> counts() const;
@@ -76,8 +86,8 @@ class DpdkDevice {
   explicit DpdkDevice(const Options& options)
       : options_(options),
         rx_locks_(options.queues),
-        kept_(options.queues),
-        counters_(options.queues) {}
+        kept_(options.workers),
+        counters_(options.workers) {}
 
   const Options options_;
   FrameSelf self_;

@@ -37,18 +37,29 @@ VerifiedChecksums verified_by_device(std::uint64_t flags) {
 
 }  // namespace
 
-DpdkPort::DpdkPort(DpdkDevice& device, std::uint16_t tx_queue, std::uint8_t plane)
+DpdkPort::DpdkPort(DpdkDevice& device, std::uint16_t worker, std::uint8_t plane)
     : device_(device),
       eth_id_(device.eth().id()),
       plane_(plane),
       self_(device.self()),
       writer_(self_.mac, self_.address),
-      counters_(device.counters(tx_queue)),
-      kept_(device.kept(tx_queue)),
-      tx_(device.eth(), tx_queue, counters_.tx) {}
+      counters_(device.counters(worker)),
+      kept_(device.kept(worker)),
+      tx_(device.eth(), worker, counters_.tx),
+      large_tx_(open_large_tx(worker)) {}
 
 DpdkPort::~DpdkPort() {
   free_received();
+}
+
+TxQueue& DpdkPort::open_large_tx(std::uint16_t worker) {
+  const std::uint16_t queue = device_.large_tx_queue(worker);
+  return queue == worker ? tx_ : own_large_tx_.emplace(device_.eth(), queue, counters_.tx);
+}
+
+void DpdkPort::flush() {
+  tx_.flush();
+  if (own_large_tx_) own_large_tx_->flush();
 }
 
 void DpdkPort::free_received() {
@@ -117,7 +128,6 @@ void DpdkPort::answer_or_drop(std::string_view frame, FrameDrop why) {
 void DpdkPort::write_front(char* frame, const Peer& peer, std::size_t payload_bytes) {
   const auto port = static_cast<std::uint16_t>(self_.base_port + peer.queue.value);
   writer_.write(frame, peer, port, payload_bytes);
-  tx_.commit(kFrameFrontBytes + payload_bytes);
 }
 
 char* DpdkPort::room(const Peer& peer) {
@@ -137,6 +147,7 @@ char* DpdkPort::room(const Peer& peer) {
 void DpdkPort::commit(std::size_t bytes) {
   CHECK(room_ != nullptr && bytes <= kDatagramBytesMax);
   write_front(room_, room_peer_, bytes);
+  tx_.commit(kFrameFrontBytes + bytes);
   room_ = nullptr;
 }
 
@@ -146,10 +157,11 @@ bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const 
     counters_.unsendable.add(1);
     return true;
   }
-  char* frame = tx_.room(TxQueue::Kind::kLarge);
+  char* frame = large_tx_.room(TxQueue::Kind::kLarge);
   if (frame == nullptr) return false;  // tried again: nothing is lost
   const std::size_t bytes = write_payload(frame + kFrameFrontBytes, front, parts);
   write_front(frame, peer, bytes);
+  large_tx_.commit(kFrameFrontBytes + bytes);
   return true;
 }
 

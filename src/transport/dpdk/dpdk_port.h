@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,7 @@
 
 namespace minos {
 
-// One worker's way into a DPDK device: any RX queue, and a TX queue of its own. It answers ARP and
+// One worker's way into a DPDK device: any RX queue, and TX queues of its own. It answers ARP and
 // ICMP echo on its way. Used by the worker's thread, which has an EalThread; it never blocks and
 // never sleeps, so a thread without work has to see to that itself (PollPause).
 class DpdkPort final : public DatagramPort {
@@ -21,8 +22,8 @@ class DpdkPort final : public DatagramPort {
   // Received frames that may be in use besides those kept.
   static constexpr std::uint32_t kRxHeldMax = 512;
 
-  // `tx_queue` in [0, queues) is nobody else's; `plane` is what Peer::plane will be.
-  DpdkPort(DpdkDevice& device, std::uint16_t tx_queue, std::uint8_t plane);
+  // `worker` in [0, workers) is nobody else's; `plane` is what Peer::plane will be.
+  DpdkPort(DpdkDevice& device, std::uint16_t worker, std::uint8_t plane);
   ~DpdkPort() override;
   DpdkPort(const DpdkPort&) = delete;
   DpdkPort& operator=(const DpdkPort&) = delete;
@@ -34,13 +35,14 @@ class DpdkPort final : public DatagramPort {
   void commit(std::size_t bytes) override;
   bool gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) override;
   KeptPacket keep(const RxPacket& packet) override;
-  void flush() override { tx_.flush(); }
+  void flush() override;
 
  private:
   void free_received();
   void take(std::span<rte_mbuf*> frames, std::vector<RxPacket>& packets);
   void answer_or_drop(std::string_view frame, FrameDrop why);
   void write_front(char* frame, const Peer& peer, std::size_t payload_bytes);
+  TxQueue& open_large_tx(std::uint16_t worker);
 
   DpdkDevice& device_;
   const std::uint16_t eth_id_;
@@ -50,6 +52,8 @@ class DpdkPort final : public DatagramPort {
   DpdkCounters& counters_;
   std::atomic<std::uint32_t>& kept_;
   TxQueue tx_;
+  std::optional<TxQueue> own_large_tx_;
+  TxQueue& large_tx_;     // tx_, where the device has no other
   char* room_ = nullptr;  // where the frame of room() starts
   Peer room_peer_;
   std::array<rte_mbuf*, kRxHeldMax> received_{};

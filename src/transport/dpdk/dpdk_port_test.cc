@@ -50,7 +50,7 @@ class FakeSteering : public QueueSteering {
   const std::string refusal_;
 };
 
-// A device of software rings: the test is the cable.
+// A device of software rings: the test is the cable. The port is that of the last worker.
 class DpdkPortTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -71,9 +71,7 @@ class DpdkPortTest : public ::testing::Test {
     cable_ = rte_pktmbuf_pool_create(("cable" + number).c_str(), 1023, 0, 0,
                                      RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     ASSERT_NE(cable_, nullptr);
-    const std::string name = "test" + number;
-    ASSERT_GE(rte_eth_from_rings(name.c_str(), rx_, kQueues, tx_, kQueues, 0), 0);
-    open(name);
+    open("test" + number, kQueues);
   }
 
   void TearDown() override {
@@ -87,17 +85,19 @@ class DpdkPortTest : public ::testing::Test {
     }
   }
 
-  void open(const std::string& name) {
+  void open(const std::string& name, std::uint16_t workers) {
+    ASSERT_GE(rte_eth_from_rings(name.c_str(), rx_, kQueues, tx_, kQueues, 0), 0);
     auto device = DpdkDevice::create({.name = "net_ring_" + name,
                                       .address = kAddress,
                                       .mac = kMac,
                                       .base_port = 7000,
                                       .queues = kQueues,
+                                      .workers = workers,
                                       .kept_packets_max = 8},
                                      std::make_unique<FakeSteering>(steering_, "only a cable"));
     ASSERT_TRUE(device) << device.error();
     device_ = std::move(*device);
-    port_ = std::make_unique<DpdkPort>(*device_, 1, 3);
+    port_ = std::make_unique<DpdkPort>(*device_, workers - 1, 3);
   }
 
   static FrameSpec spec_of(std::string payload, std::uint16_t destination_port = 7000) {
@@ -289,6 +289,25 @@ TEST_F(DpdkPortTest, SmallRepliesHaveRoomWhenLargeOnesHaveNone) {
   EXPECT_TRUE(reply("small"));
 }
 
+TEST_F(DpdkPortTest, LargeRepliesLeaveByATxQueueOfTheirOwnWhereThereIsOne) {
+  port_.reset();
+  device_.reset();
+  open("one_worker", 1);
+  std::string payload(1000, 'x');
+  const iovec parts[] = {{payload.data(), payload.size()}};
+  std::size_t large = 0;
+  while (port_->gather(client(), "", parts)) {
+    ASSERT_LT(++large, 1000u);
+    port_->flush();
+  }
+  EXPECT_GE(large, kRingFrames - 1);
+  ASSERT_TRUE(reply("small"));
+  port_->flush();
+  EXPECT_THAT(payloads(sent(0)), ElementsAre("small"));
+  EXPECT_THAT(sent(1), SizeIs(kRingFrames - 1));
+  EXPECT_TRUE(port_->gather(client(), "", parts));
+}
+
 TEST_F(DpdkPortTest, WhatNobodyTakesIsGivenUp) {
   while (reply("x")) {
   }
@@ -351,6 +370,8 @@ TEST_F(DpdkPortTest, WrongOptionsAreRefused) {
   EXPECT_FALSE(DpdkDevice::create({.base_port = 65535, .queues = 2}));
   EXPECT_FALSE(DpdkDevice::create({.base_port = 0, .queues = 1}));
   EXPECT_FALSE(DpdkDevice::create({.base_port = 7000, .queues = 0}));
+  EXPECT_FALSE(DpdkDevice::create({.base_port = 7000, .queues = 2, .workers = 3}));
+  EXPECT_FALSE(DpdkDevice::create({.base_port = 7000, .queues = 2, .workers = 0}));
   EXPECT_FALSE(Eal::start({}));
 }
 

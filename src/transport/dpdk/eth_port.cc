@@ -86,7 +86,7 @@ EthPort::~EthPort() {
   rte_eth_dev_close(id_);
 }
 
-std::expected<void, std::string> EthPort::start(QueueSteering& steering) {
+std::expected<void, std::string> EthPort::configure(QueueSteering& steering) {
   rte_eth_dev_info info{};
   if (const int rc = rte_eth_dev_info_get(id_, &info); rc != 0) {
     return std::unexpected(failed("no information", rc));
@@ -104,9 +104,20 @@ std::expected<void, std::string> EthPort::start(QueueSteering& steering) {
   // Every frame of a TX queue comes from the queue's own pool and has one owner.
   configuration.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   steering.prepare(info, configuration);
-  if (const int rc = rte_eth_dev_configure(id_, queues, queues, &configuration); rc != 0) {
-    return std::unexpected(failed("cannot be configured", rc));
+  tx_queues_ = std::max(queues, std::min(options_.tx_queues_wanted, info.max_tx_queues));
+  int rc = rte_eth_dev_configure(id_, queues, tx_queues_, &configuration);
+  if (rc != 0 && tx_queues_ != queues) {
+    // Some drivers want as many of both.
+    tx_queues_ = queues;
+    rc = rte_eth_dev_configure(id_, queues, tx_queues_, &configuration);
   }
+  if (rc != 0) return std::unexpected(failed("cannot be configured", rc));
+  if (takes_four(info.driver_name)) rx_burst_min_ = 4;
+  return {};
+}
+
+std::expected<void, std::string> EthPort::start(QueueSteering& steering) {
+  if (const auto configured = configure(steering); !configured) return configured;
   const int socket = rte_eth_dev_socket_id(id_);
   if (const auto made = make_pools(socket); !made) return made;
   if (const auto set_up = set_up_queues(socket); !set_up) return set_up;
@@ -118,7 +129,6 @@ std::expected<void, std::string> EthPort::start(QueueSteering& steering) {
     return std::unexpected(failed("has no MAC address", rc));
   }
   std::copy_n(mac.addr_bytes, mac_.size(), mac_.begin());
-  if (takes_four(info.driver_name)) rx_burst_min_ = 4;
   return {};
 }
 
@@ -141,7 +151,7 @@ std::expected<void, std::string> EthPort::make_pools(int socket) {
   const unsigned rx_buffers =
       options_.queues * (rx + options_.rx_buffers_used) + (options_.queues + 1u) * kPoolCacheHeld;
   bool all = make("_rx", rx_buffers);
-  for (unsigned queue = 0; all && queue < options_.queues; ++queue) {
+  for (unsigned queue = 0; all && queue < tx_queues_; ++queue) {
     all = make("_tx" + std::to_string(queue), tx + options_.tx_buffers_used + kPoolCacheHeld);
   }
   if (all) return {};
@@ -152,10 +162,12 @@ std::expected<void, std::string> EthPort::make_pools(int socket) {
 std::expected<void, std::string> EthPort::set_up_queues(int socket) {
   const auto node = static_cast<unsigned>(socket);
   for (std::uint16_t queue = 0; queue < options_.queues; ++queue) {
-    int rc = rte_eth_rx_queue_setup(id_, queue, options_.rx_descriptors, node, nullptr,
-                                    pools_.front().get());
+    const int rc = rte_eth_rx_queue_setup(id_, queue, options_.rx_descriptors, node, nullptr,
+                                          pools_.front().get());
     if (rc != 0) return std::unexpected(failed("RX queue", rc));
-    rc = rte_eth_tx_queue_setup(id_, queue, options_.tx_descriptors, node, nullptr);
+  }
+  for (std::uint16_t queue = 0; queue < tx_queues_; ++queue) {
+    const int rc = rte_eth_tx_queue_setup(id_, queue, options_.tx_descriptors, node, nullptr);
     if (rc != 0) return std::unexpected(failed("TX queue", rc));
   }
   return {};

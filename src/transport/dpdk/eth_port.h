@@ -19,8 +19,10 @@ namespace minos {
 inline constexpr std::uint32_t kEthBurst = 32;
 
 struct EthPortOptions {
-  std::string name{};                   // of the device; empty: the only one that there is
-  std::uint16_t queues = 1;             // RX and TX queues, in [1, kWorkersMax]
+  std::string name{};        // of the device; empty: the only one that there is
+  std::uint16_t queues = 1;  // RX queues, in [1, kWorkersMax]
+  // TX queues that are of use: there are as many as the device has, and at least `queues`.
+  std::uint16_t tx_queues_wanted = 0;
   std::uint16_t rx_descriptors = 1024;  // a queue; as near to it as the device allows
   // Short, since a small reply waits behind all that is in it: 256 frames of full size are 77 µs at
   // 40 Gb/s.
@@ -31,8 +33,8 @@ struct EthPortOptions {
   std::uint32_t tx_buffers_used = 0;
 };
 
-// An Ethernet device with as many RX as TX queues, started, with buffers: one pool of received
-// frames for all, one pool of frames to be sent for each TX queue. A TX queue's pool holds all that
+// An Ethernet device, started, with buffers: one pool of received frames for all, one pool of
+// frames to be sent for each TX queue. A TX queue's pool holds all that
 // its ring and its user may hold, so that it is never empty and no queue takes from another.
 // Outlives every buffer of its pools. Its threads are those of its users: one at a time per queue.
 class EthPort {
@@ -49,6 +51,7 @@ class EthPort {
   // False when the device cannot; a virtual one then takes frames to any address.
   bool set_mac(const MacAddress& mac);
   std::uint16_t queues() const { return options_.queues; }
+  std::uint16_t tx_queues() const { return tx_queues_; }
   rte_mempool* tx_pool(std::uint16_t queue) const { return pools_[1u + queue].get(); }
   // Frames that the device itself has dropped. Any thread.
   struct Losses {
@@ -68,12 +71,14 @@ class EthPort {
 
   EthPort(const EthPortOptions& options, std::uint16_t id) : options_(options), id_(id) {}
   std::expected<void, std::string> start(QueueSteering& steering);
+  std::expected<void, std::string> configure(QueueSteering& steering);
   std::expected<void, std::string> make_pools(int socket);
   std::expected<void, std::string> set_up_queues(int socket);
   std::string failed(const char* what, int rc) const;
 
   EthPortOptions options_;
   const std::uint16_t id_;
+  std::uint16_t tx_queues_ = 0;
   std::vector<std::unique_ptr<rte_mempool, FreePool>> pools_;  // RX, then one per TX queue
   MacAddress mac_{};
   std::uint32_t rx_burst_min_ = 1;

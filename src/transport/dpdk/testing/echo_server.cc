@@ -121,10 +121,10 @@ int fail(const std::string& why) {
   return 1;
 }
 
-int report(DpdkDevice& device) {
+int report(DpdkDevice& device, std::uint16_t workers) {
   std::uint64_t lost = 0;
-  for (std::uint16_t q = 0; q < kQueues; ++q) {
-    const DpdkCounters& counters = device.counters(q);
+  for (std::uint16_t worker = 0; worker < workers; ++worker) {
+    const DpdkCounters& counters = device.counters(worker);
     for (std::size_t reason = 0; reason < kFrameDrops; ++reason) {
       const std::uint64_t n = counters.dropped[reason].get();
       if (n == 0) continue;
@@ -137,7 +137,7 @@ int report(DpdkDevice& device) {
                    counters.not_kept.get());
       ++lost;
     }
-    if (device.kept(q).load() != 0) return fail("packets are still kept");
+    if (device.kept(worker).load() != 0) return fail("packets are still kept");
   }
   return lost == 0 ? 0 : 1;
 }
@@ -151,8 +151,11 @@ int serve(const std::string& path, std::uint16_t threads) {
   if (!vdev) return fail(vdev.error());
   const auto eal = Eal::start({"--vdev", *vdev, "-m", "128"});
   if (!eal) return fail(eal.error());
-  auto device = DpdkDevice::create(
-      {.address = kServerAddress, .mac = kServerMac, .base_port = kBasePort, .queues = kQueues});
+  auto device = DpdkDevice::create({.address = kServerAddress,
+                                    .mac = kServerMac,
+                                    .base_port = kBasePort,
+                                    .queues = kQueues,
+                                    .workers = threads});
   if (!device) return fail(device.error());
   std::puts("ready");
   std::fflush(stdout);
@@ -167,7 +170,7 @@ int serve(const std::string& path, std::uint16_t threads) {
     running.reserve(threads);
     for (const auto& worker : workers) running.emplace_back([&worker] { worker->run(); });
   }
-  return report(**device);
+  return report(**device, threads);
 }
 
 }  // namespace minos::echo
