@@ -9,7 +9,6 @@ import pytest
 
 import datagrams
 import harness
-from test_transports import free_udp_ports
 
 pytestmark = [pytest.mark.skipif(not harness.IS_MINOS, reason="a protocol of its own"),
               pytest.mark.sanitized]
@@ -21,7 +20,7 @@ POLICIES = ["elastic", "size-aware", "key-hash", "work-stealing", "software-hand
 def _serve(start_any):
     def serve(*args, threads=2, queues=None):
         queues = queues or threads
-        base = free_udp_ports(queues)
+        base = harness.free_ports(queues)
         server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", str(threads),
                            f"--rx-queues={queues}", *args)
         server.udp_port = base
@@ -213,7 +212,7 @@ def test_what_is_wrong_is_counted_by_its_reason(serve):
 
 
 def test_a_reply_comes_from_the_address_that_was_asked():
-    base = free_udp_ports(2)
+    base = harness.free_ports(2)
     server = harness.Server(["--transport=udp", f"--datagram-port={base}", "-t", "2",
                              "-l", "0.0.0.0"], listen=False)
     try:
