@@ -226,7 +226,8 @@ void DatagramSession::arm_retry(Slot& slot, Nanos now) {
   const int doublings = std::min<int>(slot.attempts, 16);
   const Nanos first = std::clamp(round_trip_ + 4 * deviation_, options_.retry_after,
                                  kRetryAfterFactorMax * options_.retry_after);
-  const std::int64_t delay = std::min(first.count() << doublings, options_.retry_after_max.count());
+  const auto patient = static_cast<std::int64_t>(static_cast<double>(first.count()) * patience_);
+  const std::int64_t delay = std::min(patient << doublings, options_.retry_after_max.count());
   const auto jitter = static_cast<std::int64_t>(
       prng_.below(static_cast<std::uint64_t>(std::max<std::int64_t>(delay / 2, 1))));
   timers_.arm(slot, std::min(now + Nanos(delay - delay / 4 + jitter), slot.deadline));
@@ -265,6 +266,7 @@ void DatagramSession::on_timer(Slot& slot, Nanos now) {
   if (slot.state == Slot::State::kToSend) return arm_retry(slot, now);
   if (slot.attempts < 255) ++slot.attempts;
   ++counters_.retries;
+  change_patience(kPatienceOfRetry);
   resend(slot);
   arm_retry(slot, now);
 }
@@ -295,6 +297,7 @@ void DatagramSession::give_up(Slot& slot, Nanos now) {
 
 void DatagramSession::finish(Slot& slot, Completion completion, Nanos now) {
   completion.tag = slot.tag;
+  if (slot.attempts == 0) change_patience(kPatienceOfFirst);
   timers_.disarm(slot);
   leave_list(slot);
   drop_value(slot);

@@ -25,7 +25,7 @@ struct SessionOptions {
   std::uint32_t requests_max = 1024;  // on their way or waiting; at most 65535
   Nanos timeout = std::chrono::seconds(1);
   // The first retry, a quarter more or less, doubled for each that follows; up to four times as
-  // late when replies take so long.
+  // late when replies take so long, and later still when retries turn out to have been needless.
   Nanos retry_after = millis(10);
   Nanos retry_after_max = millis(250);
   // A large value has as much longer than `timeout` as it takes at this rate.
@@ -181,6 +181,18 @@ class DatagramSession {
   std::uint32_t queues_ = 1;
   Nanos round_trip_{0};  // of late, and how far from that they were
   Nanos deviation_{0};
+  // Factor of what to wait before a retry. A reply that nobody waits for any more says that a
+  // request was under way when it was sent again: retries must not add to what a server that is
+  // behind has to do. It grows where more than three of four retries turn out like that, so that
+  // what a network duplicates does not count.
+  static constexpr double kPatienceMax = 25;
+  static constexpr double kPatienceOfLate = 1.25;
+  static constexpr double kPatienceOfRetry = 0.846;  // kPatienceOfLate to the power of -3/4
+  static constexpr double kPatienceOfFirst = 0.995;  // answered without a retry
+  void change_patience(double factor) {
+    patience_ = std::clamp(patience_ * factor, 1.0, kPatienceMax);
+  }
+  double patience_ = 1;
   std::uint32_t large_ = 0;  // values that are being received
   bool proven_ = false;      // the server takes our token
 };

@@ -82,6 +82,32 @@ TEST(DatagramSession, GivesUpAtTheDeadlineAndSaysWhatMayBe) {
   EXPECT_NE(w.session.completions()[0].maybe_executed, w.session.completions()[1].maybe_executed);
 }
 
+// A server that is 30 ms behind: whoever sends again after 10 adds to its work.
+TEST(DatagramSession, NeedlessRetriesBecomeRare) {
+  SessionWorld w = world({.timeout = std::chrono::seconds(10)});
+  w.call(request(DatagramOp::kNoop, ""));
+  std::array<OutDatagram, 16> out;
+  std::vector<InDatagram> in;
+  const auto retries_of_a_get = [&] {
+    const std::uint64_t before = w.session.counters().retries;
+    EXPECT_TRUE(w.session.submit(request(DatagramOp::kGet, "k"), w.now));
+    const Nanos due = w.now + millis(30);
+    for (; w.now < due; w.now += millis(1)) {
+      w.direct.send(std::span(out).first(w.session.take_datagrams(out, w.now)));
+      w.session.advance(w.now);
+    }
+    in.clear();
+    w.direct.receive(in);
+    for (const InDatagram& reply : in) w.session.receive(reply, w.now);
+    EXPECT_EQ(w.session.outstanding(), 0U);
+    return w.session.counters().retries - before;
+  };
+  EXPECT_GT(retries_of_a_get(), 0U);
+  std::uint64_t later = 0;
+  for (int i = 0; i < 50; ++i) later += retries_of_a_get();
+  EXPECT_LT(later, 10U);
+}
+
 TEST(DatagramSession, BusyUntilTheEnd) {
   SessionWorld busy = world({.timeout = millis(200)}, {.busy = 1});
   const Completion done = busy.call(request(DatagramOp::kSet, "k", "v"));

@@ -15,7 +15,7 @@ namespace {
 // Packets in a quantum of a large reply, and at most when others wait behind it: longer quanta cost
 // small requests time, but less of the core's.
 constexpr std::uint32_t kQuantumPackets = 16;
-constexpr std::uint32_t kQuantumPacketsMax = 64;
+constexpr std::uint32_t kQuantumPacketsMax = 32;
 
 // The first byte behind the part of the value that a get asks for.
 std::uint64_t end_of_range(const DatagramHeader& asked, std::uint64_t value_bytes,

@@ -16,6 +16,9 @@ namespace {
 constexpr auto kFindServerFor = std::chrono::seconds(2);
 constexpr auto kAskEvery = std::chrono::milliseconds(5);
 
+// Of one RX queue in a row, so that what is in one waits little for what is in the others.
+constexpr std::size_t kQueueBurst = 16;
+
 }  // namespace
 
 std::expected<std::unique_ptr<DpdkChannel>, std::string> DpdkChannel::create(
@@ -126,8 +129,7 @@ std::size_t DpdkChannel::room() const {
 }
 
 std::size_t DpdkChannel::burst(std::uint16_t queue) {
-  // Little of each, so that what is in one waits little for what is in the others.
-  const auto wanted = std::min<std::size_t>(kEthBurst, kReceiveMax - received_count_);
+  const auto wanted = std::min(kQueueBurst, kReceiveMax - received_count_);
   const std::size_t n = rte_eth_rx_burst(eth_->id(), queue, received_.data() + received_count_,
                                          static_cast<std::uint16_t>(wanted));
   received_count_ += n;

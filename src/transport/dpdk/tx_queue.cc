@@ -14,8 +14,12 @@ TxQueue::TxQueue(EthPort& port, std::uint16_t queue, TxCounters& counters)
     : device_(port.id()), queue_(queue), pool_(port.tx_pool(queue)), counters_(counters) {}
 
 TxQueue::~TxQueue() {
-  rte_pktmbuf_free_bulk(pending_.data(), static_cast<unsigned>(pending_count_));
+  free_pending();
   rte_pktmbuf_free_bulk(spare_.data(), static_cast<unsigned>(spare_count_));
+}
+
+void TxQueue::free_pending() {
+  for (; head_ != tail_; ++head_) rte_pktmbuf_free(pending_[head_ % kPendingMax]);
 }
 
 bool TxQueue::refill() {
@@ -26,9 +30,9 @@ bool TxQueue::refill() {
 
 char* TxQueue::room(Kind kind) {
   const std::size_t limit = kind == Kind::kSmall ? kPendingMax : kPendingMax - kReserved;
-  if (pending_count_ >= limit) [[unlikely]] {
+  if (pending() >= limit) [[unlikely]] {
     flush();
-    if (pending_count_ >= limit) return nullptr;
+    if (pending() >= limit) return nullptr;
   }
   if (spare_count_ == 0 && !refill()) return nullptr;
   return rte_pktmbuf_mtod(spare_[spare_count_ - 1], char*);
@@ -39,18 +43,29 @@ void TxQueue::commit(std::size_t frame_bytes) {
   rte_mbuf* buffer = spare_[--spare_count_];
   buffer->data_len = static_cast<std::uint16_t>(frame_bytes);
   buffer->pkt_len = static_cast<std::uint32_t>(frame_bytes);
-  pending_[pending_count_++] = buffer;
+  pending_[tail_++ % kPendingMax] = buffer;
+}
+
+// In small bursts: a device may look at all that it is offered, whether it can take it or not.
+std::size_t TxQueue::hand_over() {
+  std::size_t all = 0;
+  while (head_ != tail_) {
+    const std::size_t at = head_ % kPendingMax;
+    const std::size_t offered =
+        std::min<std::size_t>({pending(), kPendingMax - at, std::size_t{kEthBurst}});
+    const std::size_t taken = rte_eth_tx_burst(device_, queue_, pending_.data() + at,
+                                               static_cast<std::uint16_t>(offered));
+    head_ += taken;
+    all += taken;
+    if (taken < offered) break;
+  }
+  return all;
 }
 
 void TxQueue::flush() {
-  if (pending_count_ == 0) return;
-  const auto taken = rte_eth_tx_burst(device_, queue_, pending_.data(),
-                                      static_cast<std::uint16_t>(pending_count_));
-  counters_.sent.add(taken);
-  std::copy(pending_.begin() + taken,
-            pending_.begin() + static_cast<std::ptrdiff_t>(pending_count_), pending_.begin());
-  pending_count_ -= taken;
-  if (taken > 0) {
+  if (head_ == tail_) return;
+  if (const std::size_t taken = hand_over(); taken > 0) {
+    counters_.sent.add(taken);
     stuck_since_ = Nanos(0);
     return;
   }
@@ -60,9 +75,8 @@ void TxQueue::flush() {
 }
 
 void TxQueue::give_up() {
-  rte_pktmbuf_free_bulk(pending_.data(), static_cast<unsigned>(pending_count_));
-  counters_.given_up.add(pending_count_);
-  pending_count_ = 0;
+  counters_.given_up.add(pending());
+  free_pending();
   stuck_since_ = Nanos(0);
 }
 

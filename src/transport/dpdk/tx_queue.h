@@ -20,7 +20,7 @@ struct TxCounters {
 class TxQueue {
  public:
   // Frames that may wait for the device; the last kReserved of them are for room(kSmall).
-  static constexpr std::uint32_t kPendingMax = 512;
+  static constexpr std::uint32_t kPendingMax = 512;  // a power of two
   static constexpr std::uint32_t kReserved = 256;
   static constexpr std::uint32_t kSpareMax = kEthBurst;
   static constexpr std::uint32_t kBuffersUsed = kPendingMax + kSpareMax;
@@ -39,12 +39,15 @@ class TxQueue {
   char* room(Kind kind);
   void commit(std::size_t frame_bytes);
   // Frames for which there is room() without a flush.
-  std::size_t free() const { return kPendingMax - pending_count_; }
+  std::size_t free() const { return kPendingMax - pending(); }
   // Hands what waits to the device, as far as it takes it.
   void flush();
 
  private:
+  std::size_t pending() const { return tail_ - head_; }
   bool refill();
+  std::size_t hand_over();
+  void free_pending();
   void give_up();
 
   const std::uint16_t device_;
@@ -53,8 +56,9 @@ class TxQueue {
   TxCounters& counters_;
   std::array<rte_mbuf*, kSpareMax> spare_{};
   std::size_t spare_count_ = 0;
-  std::array<rte_mbuf*, kPendingMax> pending_{};
-  std::size_t pending_count_ = 0;
+  std::array<rte_mbuf*, kPendingMax> pending_{};  // a ring, of which [head_, tail_) waits
+  std::size_t head_ = 0;
+  std::size_t tail_ = 0;
   Nanos stuck_since_{0};  // 0: frames were taken
 };
 
