@@ -30,6 +30,9 @@ using minos::Datagram;
 using minos::DatagramOp;
 
 constexpr std::size_t kBatch = 64;
+// So little at a time at a given rate: whoever shares the CPU is not kept from it for long.
+constexpr std::size_t kPacedBatch = 8;
+constexpr auto kPause = std::chrono::microseconds(50);
 constexpr std::size_t kBytesMax = 1472;
 constexpr std::uint32_t kLoopbackHosts = 1 << 24;
 
@@ -53,10 +56,11 @@ class Flood {
 
   void run(double per_s, double seconds) {
     const double from = now_s();
+    batch_ = per_s > 0 ? kPacedBatch : kBatch;
     for (double at = from; at < from + seconds; at = now_s()) {
       receive();
       if (per_s > 0 && static_cast<double>(sent_.datagrams) > (at - from) * per_s) {
-        std::this_thread::sleep_for(std::chrono::microseconds(200));
+        std::this_thread::sleep_for(kPause);
         continue;
       }
       send();
@@ -102,7 +106,7 @@ class Flood {
   }
 
   void send() {
-    for (std::size_t i = 0; i < kBatch; ++i) {
+    for (std::size_t i = 0; i < batch_; ++i) {
       char* const bytes = &buffers_[i * kBytesMax];
       parts_[i] = {bytes, write(bytes)};
       to_[i] = server_;
@@ -125,7 +129,8 @@ class Flood {
       source.ipi_spec_dst.s_addr = htonl((127U << 24) + host);
       std::memcpy(CMSG_DATA(option), &source, sizeof source);
     }
-    const int taken = ::sendmmsg(socket_, messages_.data(), kBatch, MSG_DONTWAIT);
+    const int taken =
+        ::sendmmsg(socket_, messages_.data(), static_cast<unsigned>(batch_), MSG_DONTWAIT);
     if (taken <= 0) ++refused_;
     for (int i = 0; i < taken; ++i) {
       ++sent_.datagrams;
@@ -148,6 +153,7 @@ class Flood {
   int queues_;
   minos::Prng random_{1};
   std::size_t next_ = 0;
+  std::size_t batch_ = kBatch;
   std::uint64_t refused_ = 0;
   Tally sent_;
   Tally received_;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures what a flood of bad datagrams does to a server over kernel UDP and to its clients.
 
-Slices of an honest open-loop load alone and of the same load beside bench/udp_flood.cc alternate;
-then the flood goes as fast as it can for --seconds. Reported are the honest p99, what the server
+Slices of an honest open-loop load alone, beside bench/udp_flood.cc, and beside the same flood to
+sockets that nobody reads alternate: the flood has to share a CPU with the honest client, and the
+last tells what that costs. Then the flood goes as fast as it can for --seconds. Reported are the honest p99, what the server
 counted and for which reason, its memory before and after, and what the flood drew in reply.
 """
 
@@ -56,9 +57,24 @@ def resident_kib(process):
         return next(int(line.split()[1]) for line in rollup if line.startswith("Rss"))
 
 
-def flood(plan, server, per_s, seconds):
-    command = ["taskset", "-c", str(plan.client_cpu), f"{BUILT}/minos_udp_flood", "127.0.0.1",
-               str(server.port), str(QUEUES), str(per_s), str(seconds)]
+def unread_sockets():
+    """As many sockets on ports in a row as the server has."""
+    while True:
+        base = side_by_side.free_port()
+        sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(QUEUES)]
+        try:
+            for i, each in enumerate(sockets):
+                each.bind(("127.0.0.1", base + i))
+            return base, sockets
+        except OSError:
+            pass
+
+
+def flood(plan, port, per_s, seconds):
+    # At a given rate it leaves the CPU to the honest client whenever that wants it.
+    idle = ["chrt", "--idle", "0"] if per_s else []
+    command = ["taskset", "-c", str(plan.client_cpu), *idle, f"{BUILT}/minos_udp_flood",
+               "127.0.0.1", str(port), str(QUEUES), str(per_s), str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -77,16 +93,20 @@ def measure(plan, client, server, tcp_port):
     progress.step("preload")
     client.load(server, "--preload-only", *KEYS)
     rows, drawn = [], []
+    nobody, _sockets = unread_sockets()
     before = resident_kib(server.process), stats(tcp_port)
     for number in range(plan.rounds):
         progress.step(f"round {number + 1}")
         again, alone = honest(plan, client, server), honest(plan, client, server)
-        bad = flood(plan, server, plan.flood, plan.slice_s + 1)
+        bad = flood(plan, server.port, plan.flood, plan.slice_s + 1)
         beside = honest(plan, client, server)
         drawn.append(finished(bad))
-        rows.append((alone, again, beside))
+        bad = flood(plan, nobody, plan.flood, plan.slice_s + 1)
+        elsewhere = honest(plan, client, server)
+        finished(bad)
+        rows.append((alone, again, beside, elsewhere))
     progress.step(f"full rate for {plan.seconds} s")
-    full = finished(flood(plan, server, 0, plan.seconds))
+    full = finished(flood(plan, server.port, 0, plan.seconds))
     after = resident_kib(server.process), stats(tcp_port)
     return rows, drawn, full, before, after
 
@@ -94,12 +114,14 @@ def measure(plan, client, server, tcp_port):
 def report(plan, rows, drawn, full, before, after):
     def middle(index):
         return statistics.median(row[index][0] for row in rows)
-    ratio = statistics.median(beside[0] / alone[0] for alone, _, beside in rows)
-    control = statistics.median(again[0] / alone[0] for alone, again, _ in rows)
+    def ratio(index, base):
+        return statistics.median(row[index][0] / row[base][0] for row in rows)
     paced = sum(each["sent"] for each in drawn) / sum(each["seconds"] for each in drawn)
     print(f"honest p99 of small requests, {plan.rate} requests/s: alone {middle(0):.0f} µs, again "
-          f"{middle(1):.0f} µs ({control:.2f}), beside {paced:,.0f} bad datagrams/s "
-          f"{middle(2):.0f} µs ({ratio:.2f}); unanswered {sum(row[2][1] for row in rows)}")
+          f"{middle(1):.0f} µs ({ratio(1, 0):.2f}), beside {paced:,.0f} bad datagrams/s "
+          f"{middle(2):.0f} µs ({ratio(2, 0):.2f}), beside as many to sockets that nobody reads "
+          f"{middle(3):.0f} µs ({ratio(3, 0):.2f}); with to without the server's part "
+          f"{ratio(2, 3):.2f}; unanswered {sum(row[2][1] for row in rows)}")
     print(f"full rate: {full['sent'] / full['seconds']:,.0f} datagrams/s for {full['seconds']} s, "
           f"{full['received']:,} replies; bytes drawn / bytes sent "
           f"{full['received_bytes'] / full['sent_bytes']:.3f}")
