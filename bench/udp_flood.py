@@ -3,8 +3,9 @@
 
 Slices of an honest open-loop load alone, beside bench/udp_flood.cc, and beside the same flood to
 sockets that nobody reads alternate: the flood has to share a CPU with the honest client, and the
-last tells what that costs. Then the flood goes as fast as it can for --seconds. Reported are the honest p99, what the server
-counted and for which reason, its memory before and after, and what the flood drew in reply.
+last tells what that costs. Then the flood goes as fast as it can for --seconds. Reported are the
+honest p99, what the server counted and for which reason, its memory before and after, and what the
+flood drew in reply.
 """
 
 import argparse
