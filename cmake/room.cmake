@@ -35,6 +35,8 @@ function(minos_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_compile_options(${name} PRIVATE ${minos_quick_to_compile})
+  # Most of what a test compiles is the same headers again.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES}
     GTest::gtest GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${TEST_TIMEOUT})

@@ -20,7 +20,7 @@
 namespace minos {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // Takes connections one after another on a port of its own and serves each with `serve` until that
 // returns or the test ends; `serve` gets the socket.
@@ -123,7 +123,7 @@ LoadOptions short_load(const FakeServer& server) {
   return options;
 }
 
-class GeneratorModes : public testing::TestWithParam<bool> {};
+class GeneratorModes : public ::testing::TestWithParam<bool> {};
 
 TEST_P(GeneratorModes, EveryValueComesBack) {
   const bool open = GetParam();
@@ -167,7 +167,7 @@ TEST_P(GeneratorModes, EveryValueComesBack) {
   EXPECT_THAT(load_report_text(options, report), HasSubstr("all small"));
 }
 
-INSTANTIATE_TEST_SUITE_P(OpenAndClosed, GeneratorModes, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(OpenAndClosed, GeneratorModes, ::testing::Bool());
 
 TEST(Generator, CountsMissesWithoutPreload) {
   store.clear();

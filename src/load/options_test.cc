@@ -8,7 +8,7 @@
 namespace minos {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 LoadOptions open_loop() {
   LoadOptions options;

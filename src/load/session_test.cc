@@ -8,7 +8,7 @@
 namespace minos {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const KeySpace kSpace({.keys = 1000,
                        .large_keys = 10,
@@ -73,7 +73,7 @@ TEST(Session, SpeaksRedis) {
                 std::to_string(small.size()) + "\r\n" + small + "\r\n");
 }
 
-class SessionReplies : public testing::TestWithParam<ProtocolKind> {};
+class SessionReplies : public ::testing::TestWithParam<ProtocolKind> {};
 
 // Every way of cutting the stream in two, and one byte at a time, gives the same requests back.
 TEST_P(SessionReplies, AreTheSameHoweverTheyArrive) {
@@ -188,7 +188,7 @@ TEST_P(SessionReplies, FailOnNonsense) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Protocols, SessionReplies,
-                         testing::Values(ProtocolKind::kMemcached, ProtocolKind::kRedis));
+                         ::testing::Values(ProtocolKind::kMemcached, ProtocolKind::kRedis));
 
 }  // namespace
 }  // namespace minos

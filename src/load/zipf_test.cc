@@ -8,7 +8,7 @@
 namespace minos {
 namespace {
 
-class ZipfTest : public testing::TestWithParam<std::pair<std::uint64_t, double>> {};
+class ZipfTest : public ::testing::TestWithParam<std::pair<std::uint64_t, double>> {};
 
 // Pearson's chi-square over the ranks, those expected fewer than ten times pooled. A sampler that
 // is off by one rank or by 1 % of theta is far outside; a right one is inside for almost any seed.
@@ -43,11 +43,11 @@ TEST_P(ZipfTest, MatchesTheExactDistribution) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ZipfTest,
-                         testing::Values(std::pair(1UL, 0.99), std::pair(2UL, 0.99),
-                                         std::pair(10UL, 0.0), std::pair(1000UL, 0.5),
-                                         std::pair(1000UL, 0.99), std::pair(1000UL, 1.0),
-                                         std::pair(100'000UL, 0.99), std::pair(1000UL, 1.2),
-                                         std::pair(1000UL, 3.0)));
+                         ::testing::Values(std::pair(1UL, 0.99), std::pair(2UL, 0.99),
+                                           std::pair(10UL, 0.0), std::pair(1000UL, 0.5),
+                                           std::pair(1000UL, 0.99), std::pair(1000UL, 1.0),
+                                           std::pair(100'000UL, 0.99), std::pair(1000UL, 1.2),
+                                           std::pair(1000UL, 3.0)));
 
 TEST(Scramble, IsAPermutationWithoutNeighbours) {
   for (const std::uint64_t count : {1UL, 2UL, 3UL, 10UL, 97UL, 1000UL, 65536UL}) {

@@ -116,7 +116,7 @@ class EchoWorker {
   std::vector<Large> large_;
 };
 
-int fail(const std::string& why) {
+int server_fails(const std::string& why) {
   std::fprintf(stderr, "echo server: %s\n", why.c_str());
   return 1;
 }
@@ -137,7 +137,7 @@ int report(DpdkDevice& device, std::uint16_t workers) {
                    counters.not_kept.get());
       ++lost;
     }
-    if (device.kept(worker).load() != 0) return fail("packets are still kept");
+    if (device.kept(worker).load() != 0) return server_fails("packets are still kept");
   }
   return lost == 0 ? 0 : 1;
 }
@@ -146,17 +146,18 @@ int report(DpdkDevice& device, std::uint16_t workers) {
 
 int serve(const std::string& path, std::uint16_t threads) {
   ::signal(SIGTERM, [](int) { stopping.store(true, std::memory_order_relaxed); });
-  if (const auto removed = remove_stale_socket(path); !removed) return fail(removed.error());
+  if (const auto removed = remove_stale_socket(path); !removed)
+    return server_fails(removed.error());
   const auto vdev = vhost_device(path, kQueues);
-  if (!vdev) return fail(vdev.error());
+  if (!vdev) return server_fails(vdev.error());
   const auto eal = Eal::start({"--vdev", *vdev, "-m", "128"});
-  if (!eal) return fail(eal.error());
+  if (!eal) return server_fails(eal.error());
   auto device = DpdkDevice::create({.address = kServerAddress,
                                     .mac = kServerMac,
                                     .base_port = kBasePort,
                                     .queues = kQueues,
                                     .workers = threads});
-  if (!device) return fail(device.error());
+  if (!device) return server_fails(device.error());
   std::puts("ready");
   std::fflush(stdout);
   {
