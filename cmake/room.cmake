@@ -20,7 +20,7 @@ if(MINOS_BUILD_FUZZERS)
   target_compile_options(minos_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(MINOS_STATIC)
-  target_link_options(minos_flags INTERFACE -static)
+  target_link_options(minos_flags INTERFACE -static-libstdc++ -static-libgcc)
 endif()
 
 # For what is compiled more often than it runs, tests and command lines among it.
