@@ -51,15 +51,12 @@ inline constexpr std::size_t kMigrationsPerStep = 32;
 // Connections accepted from one listener before signals and the end of the epoch get their turn.
 inline constexpr std::size_t kAcceptsPerWake = 64;
 
-// Datagram clients: the last writes that are remembered of each, at an RX queue, for at least so
-// long (clients give up after half of it), and of how many clients there.
-inline constexpr std::size_t kWriteWindowSlots = 128;
-inline constexpr Nanos kWriteMemory = std::chrono::minutes(2);
-inline constexpr std::size_t kWriteClientsMax = 4096;
-
-// Writes that a datagram client may have sent to an RX queue since its oldest unanswered one.
-inline constexpr std::size_t kWritesOutstandingMax = 64;
-static_assert(kWritesOutstandingMax * 2 <= kWriteWindowSlots);
+// Writes that a datagram client may have sent to an RX queue since its oldest unanswered one, which
+// is how many of each client are remembered there; of how many clients; and for how long after the
+// last one in any case: then a client gives way to another if there is no room.
+inline constexpr std::uint32_t kWriteWindow = 64;
+inline constexpr std::size_t kWriteClientsMax = 16384;
+inline constexpr Nanos kWriteMemory = std::chrono::seconds(10);
 
 // Values of several datagrams that a core is putting together, and how long one lasts of which
 // nothing comes.

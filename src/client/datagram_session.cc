@@ -11,8 +11,6 @@
 namespace minos {
 namespace {
 
-// The rule of the protocol, so that the server still remembers what may have to be sent again.
-constexpr std::uint32_t kWritesSinceUnansweredMax = 64;
 constexpr Nanos kWriteTimeoutMax = std::chrono::seconds(60);
 constexpr std::size_t kQueuesMax = 256;
 constexpr int kRetryAfterFactorMax = 4;
@@ -40,6 +38,7 @@ std::uint32_t count_keys(std::string_view payload) {
 DatagramSession::DatagramSession(const SessionOptions& options)
     : options_(options),
       prng_(options.seed),
+      session_(static_cast<std::uint32_t>(prng_.next())),
       slot_mask_(std::bit_ceil(options.requests_max + 1) - 1),
       slots_(new Slot[options.requests_max + 1]),
       hello_(slots_[0]),
@@ -47,13 +46,10 @@ DatagramSession::DatagramSession(const SessionOptions& options)
   CHECK(options.requests_max >= 1 && options.requests_max <= 65535);
   CHECK(options.datagram_bytes_max >= kDatagramBytesMin &&
         options.datagram_bytes_max <= kDatagramBytesMax);
-  // Ids begin anywhere: the server may still remember writes from an earlier user of our port.
+  // Ids begin anywhere: replies to an earlier user of our port may still come.
   for (std::uint32_t i = options.requests_max; i > 0; --i) free_.push_back(slots_[i]);
   for (std::uint32_t i = 0; i <= options.requests_max; ++i) {
     slots_[i].generation = static_cast<std::uint32_t>(prng_.next());
-  }
-  for (std::size_t i = 0; i < kQueuesMax; ++i) {
-    by_queue_[i].next_number = static_cast<std::uint32_t>(prng_.next());
   }
   hello_.deadline = Nanos::max();
   completions_.reserve(options.requests_max);
@@ -142,9 +138,8 @@ void DatagramSession::start(Slot& slot, Nanos now) {
   const std::uint64_t hash = hash_key(slot.key_view()) >> 32;
   slot.queue.value = static_cast<std::uint16_t>(hash * queues_ >> 32);
   Queue& queue = by_queue_[slot.queue.value];
-  const bool room =
-      queue.unanswered.empty() ||
-      queue.next_number - queue.unanswered.front().write_number < kWritesSinceUnansweredMax;
+  const bool room = queue.unanswered.empty() ||
+                    queue.next_number - queue.unanswered.front().write_number < kWriteWindow;
   if (room && queue.waiting.empty()) {
     start_write(slot, now);
   } else {
@@ -152,8 +147,8 @@ void DatagramSession::start(Slot& slot, Nanos now) {
   }
 }
 
-// The number counts the writes to a queue, so that no two of those that the server remembers have
-// the same id, however often slots are used in between.
+// Fewer than kWriteWindow are under way to a queue, from the oldest unanswered one on: what is
+// older, the server takes for answered.
 void DatagramSession::start_write(Slot& slot, Nanos now) {
   Queue& queue = by_queue_[slot.queue.value];
   slot.write_number = queue.next_number++;
@@ -192,7 +187,7 @@ void DatagramSession::to_wait(Slot& slot, Slot::State state, StateList& list) {
 void DatagramSession::release_writes(Queue& queue, Nanos now) {
   while (!queue.waiting.empty() &&
          (queue.unanswered.empty() ||
-          queue.next_number - queue.unanswered.front().write_number < kWritesSinceUnansweredMax)) {
+          queue.next_number - queue.unanswered.front().write_number < kWriteWindow)) {
     start_write(queue.waiting.front(), now);
   }
 }

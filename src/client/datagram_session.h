@@ -21,7 +21,9 @@
 namespace minos {
 
 struct SessionOptions {
-  std::uint64_t seed = 0;             // choice of queues, first ids, jitter
+  // Of choice of queues, first ids, jitter, and the session's number, by which a server knows that
+  // this is not who had the address before: to be drawn anew each time.
+  std::uint64_t seed = 0;
   std::uint32_t requests_max = 1024;  // on their way or waiting; at most 65535
   Nanos timeout = std::chrono::seconds(1);
   // The first retry, a quarter more or less, doubled for each that follows; up to four times as
@@ -165,6 +167,7 @@ class DatagramSession {
 
   SessionOptions options_;
   Prng prng_;
+  const std::uint32_t session_;
   std::uint32_t slot_mask_;
   std::unique_ptr<Slot[]> slots_;  // the first is the session's own, for its hello
   Slot& hello_;

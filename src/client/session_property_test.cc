@@ -56,7 +56,11 @@ class Storm {
                               .timeout = millis(1500),
                               .window_bytes = window_bytes},
                ModelOptions{.seed = seed, .busy = loss / 4},
-               Faults{.seed = seed, .lost = loss, .duplicated = loss / 2, .delayed = loss}) {
+               Faults{.seed = seed,
+                      .lost = loss,
+                      .duplicated = loss / 2,
+                      .delayed = loss,
+                      .held = loss / 10}) {
     for (int i = 0; i < kCounters; ++i) world_.server.put(counter(i), "0");
   }
 

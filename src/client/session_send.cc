@@ -57,6 +57,7 @@ Datagram DatagramSession::front_of(Slot& slot) const {
   front.header.request_id = slot.id;
   front.header.token = token_;
   front.header.queue = static_cast<std::uint8_t>(slot.queue.value);
+  front.write = {session_, slot.write_number};
   front.flags = slot.flags;
   front.expiry = slot.expiry;
   front.number = slot.number;

@@ -74,6 +74,7 @@ constexpr NamedCounter kCoreCounters[] = {
     {"datagrams_malformed", Counter::kDatagramsMalformed},
     {"unproven_addresses", Counter::kUnprovenAddresses},
     {"repeated_writes", Counter::kRepeatedWrites},
+    {"stale_writes", Counter::kStaleWrites},
     {"busy", Counter::kBusy},
     {"replies_dropped", Counter::kRepliesDropped},
     {"fragments_dropped", Counter::kFragmentsDropped},

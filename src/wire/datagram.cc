@@ -30,11 +30,12 @@ char* store(char* to, Word word) {
 
 // Which fixed fields follow the header, in this order.
 struct Fields {
+  bool write = false;
   bool flags = false;
   bool expiry = false;
   bool number = false;
   constexpr std::size_t bytes() const {
-    return (flags ? 4U : 0U) + (expiry ? 4U : 0U) + (number ? 8U : 0U);
+    return (write ? 8U : 0U) + (flags ? 4U : 0U) + (expiry ? 4U : 0U) + (number ? 8U : 0U);
   }
 };
 
@@ -43,17 +44,23 @@ constexpr Fields request_fields(DatagramOp op) {
     case DatagramOp::kSet:
     case DatagramOp::kAdd:
     case DatagramOp::kReplace:
-      return {.flags = true, .expiry = true};
+      return {.write = true, .flags = true, .expiry = true};
     case DatagramOp::kCas:
-      return {.flags = true, .expiry = true, .number = true};
+      return {.write = true, .flags = true, .expiry = true, .number = true};
     case DatagramOp::kGet:
+      return {.number = true};
     case DatagramOp::kIncr:
     case DatagramOp::kDecr:
-      return {.number = true};
-    case DatagramOp::kTouch:
+      return {.write = true, .number = true};
     case DatagramOp::kGat:
-    case DatagramOp::kFlushAll:
       return {.expiry = true};
+    case DatagramOp::kTouch:
+    case DatagramOp::kFlushAll:
+      return {.write = true, .expiry = true};
+    case DatagramOp::kDelete:
+    case DatagramOp::kAppend:
+    case DatagramOp::kPrepend:
+      return {.write = true};
     default:
       return {};
   }
@@ -115,8 +122,10 @@ std::string_view fragment_error(const DatagramHeader& header, std::size_t payloa
   return payload_bytes == wanted ? std::string_view() : "payload";
 }
 
-// The part of the value that a get asks for.
+// The part of the value that a get asks for; a gat asks for all of it.
 std::string_view range_error(const DatagramHeader& header) {
+  if (header.op == DatagramOp::kGat && header.offset != 0) return "offset";
+  if (header.op == DatagramOp::kGat && header.value_bytes != 0) return "value bytes";
   if (header.value_bytes > kItemBytesMax) return "value bytes";
   if (header.fragment_bytes != 0 && header.fragment_bytes < kFragmentBytesMin) {
     return "fragment bytes";
@@ -162,6 +171,10 @@ std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply)
   const std::size_t front = kDatagramHeaderBytes + fields.bytes() + key_bytes;
   if (bytes.size() < front) return malformed(header, "length");
   const char* field = at + kDatagramHeaderBytes;
+  if (fields.write) {
+    out.write = {load<std::uint32_t>(field), load<std::uint32_t>(field + 4)};
+    field += 8;
+  }
   if (fields.flags) {
     out.flags = load<std::uint32_t>(field);
     field += 4;
@@ -182,7 +195,7 @@ std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply)
   } else if (keyed && !out.payload.empty()) {
     return malformed(header, "payload");
   }
-  if (!reply && header.op == DatagramOp::kGet) {
+  if (!reply && (header.op == DatagramOp::kGet || header.op == DatagramOp::kGat)) {
     const std::string_view reason = range_error(header);
     if (!reason.empty()) return malformed(header, reason);
   }
@@ -247,6 +260,7 @@ std::size_t write_front(const Datagram& datagram, char* to) {
   at = store(at, header.fragment_bytes);
   at = store(at, static_cast<std::uint8_t>(datagram.key.size()));
   at = store(at, header.queue);
+  if (fields.write) at = store(store(at, datagram.write.session), datagram.write.number);
   if (fields.flags) at = store(at, datagram.flags);
   if (fields.expiry) at = store(at, datagram.expiry);
   if (fields.number) at = store(at, datagram.number);

@@ -71,9 +71,17 @@ struct DatagramHeader {
   std::uint8_t queue = 0;
 };
 
+// Which of the writes of a client to an RX queue a write is, however often it comes.
+struct WriteId {
+  std::uint32_t session = 0;  // drawn by the client when it begins
+  std::uint32_t number = 0;   // counts its writes to the queue
+  friend bool operator==(const WriteId&, const WriteId&) = default;
+};
+
 // Views point into the datagram. Of the fixed fields those count that the op has.
 struct Datagram {
   DatagramHeader header;
+  WriteId write;
   std::uint32_t flags = 0;
   std::uint32_t expiry = 0;
   std::uint64_t number = 0;  // cas id, delta, what incr and decr made of it, snapshot of stats
@@ -100,7 +108,7 @@ std::expected<Datagram, DatagramError> parse_reply(std::string_view bytes);
 
 // Bytes that come before the payload.
 std::size_t front_bytes(const DatagramHeader& header, std::size_t key_bytes);
-inline constexpr std::size_t kDatagramFrontBytesMax = kDatagramHeaderBytes + 16 + kKeyBytesMax;
+inline constexpr std::size_t kDatagramFrontBytesMax = kDatagramHeaderBytes + 24 + kKeyBytesMax;
 
 // Writes header, fixed fields and key, all that comes before the payload, at `to`, which has room
 // for kDatagramFrontBytesMax; returns how much that is.

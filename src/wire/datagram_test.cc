@@ -23,6 +23,7 @@ Datagram request(DatagramOp op) {
   out.header.request_id = 0x01020304;
   out.header.token = 0x1122334455667788;
   out.key = "key";
+  if (is_write(op)) out.write = {0x0a0b0c0d, 0x11121314};
   return out;
 }
 
@@ -50,6 +51,7 @@ void expect_equal(const Datagram& a, const Datagram& b) {
   EXPECT_EQ(a.header.value_bytes, b.header.value_bytes);
   EXPECT_EQ(a.header.offset, b.header.offset);
   EXPECT_EQ(a.header.fragment_bytes, b.header.fragment_bytes);
+  EXPECT_EQ(a.write, b.write);
   EXPECT_EQ(a.flags, b.flags);
   EXPECT_EQ(a.expiry, b.expiry);
   EXPECT_EQ(a.number, b.number);
@@ -68,10 +70,12 @@ TEST(Datagram, SetIsLaidOutAsDocumented) {
                                        "\x03\x00\x00\x00"
                                        "\x00\x00\x00\x00"
                                        "\x06\x05\x03\x00"
+                                       "\x0d\x0c\x0b\x0a"
+                                       "\x14\x13\x12\x11"
                                        "\x07\x00\x00\x00"
                                        "\x3c\x00\x00\x00"
                                        "keyabc",
-                                       42));
+                                       50));
 }
 
 TEST(Datagram, EveryRequestComesBack) {
@@ -109,6 +113,7 @@ TEST(Datagram, EveryReplyComesBack) {
     for (std::uint8_t status = 0; status < kDatagramStatuses; ++status) {
       Datagram out = request(static_cast<DatagramOp>(op));
       out.key = {};
+      out.write = {};
       out.header.reply = true;
       out.header.status = static_cast<DatagramStatus>(status);
       if (out.header.status != DatagramStatus::kOk) out.payload = "why";
@@ -169,6 +174,21 @@ TEST(Datagram, AGetAsksForAPartOfTheValue) {
   EXPECT_EQ(reason(65536, 0, 255), "fragment bytes");
   EXPECT_EQ(reason(kItemBytesMax + 1, 0, 0), "value bytes");
   EXPECT_EQ(reason(1, kItemBytesMax + 300, 300), "offset");
+}
+
+TEST(Datagram, AGatAsksForAllOfTheValue) {
+  Datagram gat = request(DatagramOp::kGat);
+  EXPECT_EQ(reason_of(datagram(gat)), "fine");
+  gat.header.fragment_bytes = 300;
+  EXPECT_EQ(reason_of(datagram(gat)), "fine");
+  gat.header.fragment_bytes = 1;
+  EXPECT_EQ(reason_of(datagram(gat)), "fragment bytes");
+  gat.header.fragment_bytes = 300;
+  gat.header.value_bytes = 65536;
+  EXPECT_EQ(reason_of(datagram(gat)), "value bytes");
+  gat.header.value_bytes = 0;
+  gat.header.offset = 300;
+  EXPECT_EQ(reason_of(datagram(gat)), "offset");
 }
 
 TEST(Datagram, ErrorsNameTheField) {

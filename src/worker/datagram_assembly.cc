@@ -26,7 +26,8 @@ void DatagramEngine::write_fragment(Request& request) {
     const Placement placement = place(RequestKind::kWrite, request.key_hash, header.value_bytes);
     if (placement.where == Placement::Where::kHandOff) owner = placement.core;
   }
-  const WriteWindow::Entry entry = window(peer).begin(peer, header.request_id, owner, now_.mono);
+  const WriteWindow::Entry entry =
+      window(peer).begin(peer, request.datagram.write, owner, now_.mono);
   switch (entry.kind) {
     case Kind::kFull:
       return reply_status(request, DatagramStatus::kBusy);
@@ -35,6 +36,8 @@ void DatagramEngine::write_fragment(Request& request) {
       stats_.add(Counter::kRepeatedWrites);
       if (header.retry || header.offset == 0) reply_outcome(request, entry.outcome);
       return;
+    case Kind::kStale:
+      return stats_.add(Counter::kStaleWrites);
     case Kind::kNew:
     case Kind::kRunning:
       break;
@@ -42,8 +45,8 @@ void DatagramEngine::write_fragment(Request& request) {
   if (entry.owner == config_.self) return take_fragment(request, entry.ticket);
   KeptPacket kept = request.in.fragment ? KeptPacket() : keep(request.in);
   if (kept && forward(ForwardedFragment{std::move(kept)}, entry.owner)) return;
+  // The write stays that core's all the same: others may have handed it fragments meanwhile.
   stats_.add(Counter::kFragmentsDropped);
-  if (entry.kind == Kind::kNew) window(peer).forget(entry.ticket);
 }
 
 void DatagramEngine::take_fragment(Request& request, const WriteWindow::Ticket& ticket) {

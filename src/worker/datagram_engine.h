@@ -104,7 +104,7 @@ class DatagramEngine {
   void get(Request& request);
   void get_and_touch(Request& request);
   void send_item(Request& request, const ItemRef& item);
-  void send_small(Request& request, const ItemRef& item);
+  void send_small(Request& request, const ItemRef& item, std::uint16_t fragment_bytes);
   void send_fragments(Request& request, const Datagram& front, std::string_view value,
                       std::uint64_t end);
   void send_large(Request& request, const ItemRef& item, const Datagram& front, std::uint64_t end);

@@ -59,16 +59,17 @@ void DatagramEngine::send_item(Request& request, const ItemRef& item) {
   const bool changed = request.datagram.number != 0 && asked.op == DatagramOp::kGet &&
                        request.datagram.number != item.cas;
   if (changed) return reply_status(request, DatagramStatus::kChanged);
-  const bool whole = asked.offset == 0 && asked.value_bytes == 0;
   if (asked.offset == 0 && !request.in.placed) stats_.sizes.record(item.value_bytes);
-  if (item.value_bytes <= kReplyFragmentBytes && whole && asked.fragment_bytes == 0) [[likely]] {
-    return send_small(request, item);
+  const std::uint16_t fragment_bytes = asked.fragment_bytes == 0
+                                           ? kReplyFragmentBytes
+                                           : std::min(asked.fragment_bytes, kReplyFragmentBytes);
+  // Any window holds the first fragment.
+  if (item.value_bytes <= fragment_bytes && asked.offset == 0) [[likely]] {
+    return send_small(request, item, fragment_bytes);
   }
   Datagram front = reply_to(request, DatagramStatus::kOk);
   front.header.value_bytes = static_cast<std::uint32_t>(item.value_bytes);
-  front.header.fragment_bytes = asked.fragment_bytes == 0
-                                    ? kReplyFragmentBytes
-                                    : std::min(asked.fragment_bytes, kReplyFragmentBytes);
+  front.header.fragment_bytes = fragment_bytes;
   front.header.offset = asked.offset;
   front.flags = item.meta.flags;
   front.number = item.cas;
@@ -94,11 +95,12 @@ void DatagramEngine::send_item(Request& request, const ItemRef& item) {
 }
 
 // Copied once, into its reply.
-void DatagramEngine::send_small(Request& request, const ItemRef& item) {
+void DatagramEngine::send_small(Request& request, const ItemRef& item,
+                                std::uint16_t fragment_bytes) {
   note_served(item.value_bytes);
   Datagram front = reply_to(request, DatagramStatus::kOk);
   front.header.value_bytes = static_cast<std::uint32_t>(item.value_bytes);
-  front.header.fragment_bytes = kReplyFragmentBytes;
+  front.header.fragment_bytes = fragment_bytes;
   front.flags = item.meta.flags;
   front.number = item.cas;
   reply(*request.in.peer, front, item.inline_value);

@@ -31,11 +31,12 @@ void DatagramEngine::write(Request& request) {
   const bool whole = datagram.payload.size() == datagram.header.value_bytes;
   if (is_store(datagram.header.op) && !whole) return write_fragment(request);
   const WriteWindow::Entry entry =
-      window(*request.in.peer)
-          .begin(*request.in.peer, datagram.header.request_id, config_.self, now_.mono);
+      window(*request.in.peer).begin(*request.in.peer, datagram.write, config_.self, now_.mono);
   switch (entry.kind) {
     case WriteWindow::Entry::Kind::kFull:
       return reply_status(request, DatagramStatus::kBusy);
+    case WriteWindow::Entry::Kind::kStale:
+      return stats_.add(Counter::kStaleWrites);
     case WriteWindow::Entry::Kind::kRunning:  // its reply comes
       return stats_.add(Counter::kRepeatedWrites);
     case WriteWindow::Entry::Kind::kDone:

@@ -66,6 +66,7 @@ enum class Counter : std::uint8_t {
   kDatagramsMalformed,
   kUnprovenAddresses,
   kRepeatedWrites,  // answered again, or under way
+  kStaleWrites,     // copies that came after their client had gone on
   kBusy,
   kRepliesDropped,    // no room to send
   kFragmentsDropped,  // no memory, or no room on the way to another core

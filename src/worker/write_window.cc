@@ -6,6 +6,14 @@
 #include "worker/peer_hash.h"
 
 namespace minos {
+namespace {
+
+// How far `number` is ahead of `newest`; below zero behind it. Numbers go round.
+std::int32_t ahead(std::uint32_t number, std::uint32_t newest) {
+  return static_cast<std::int32_t>(number - newest);
+}
+
+}  // namespace
 
 WriteWindow::~WriteWindow() {
   while (!recent_.empty()) recent_.pop_front();
@@ -16,38 +24,34 @@ std::size_t WriteWindow::PeerHash::operator()(const Peer& peer) const {
   return hash_of_client(peer, 0);
 }
 
-WriteWindow::Entry WriteWindow::begin(const Peer& peer, std::uint32_t request_id, CoreId owner,
-                                      Nanos now) {
+WriteWindow::Entry WriteWindow::begin(const Peer& peer, WriteId id, CoreId owner, Nanos now) {
   const std::lock_guard lock(mutex_);
-  Client* const found = find_or_add(peer, now);
+  Client* const found = find_or_add(peer, id, now);
   if (found == nullptr) return {};
   Client& client = *found;
   client.active = now;
   recent_.remove(client);
   recent_.push_back(client);
-  const auto at = std::ranges::find(client.ids, request_id);
-  auto index = static_cast<std::uint16_t>(at - client.ids.begin());
-  // A slot that was never used has the id 0, which a client may use as well.
-  if (at != client.ids.end() && client.slots[index].state == Slot::State::kFree) {
-    const auto again = std::find_if(at, client.ids.end(), [&](const std::uint32_t& id) {
-      const auto i = static_cast<std::size_t>(&id - client.ids.data());
-      return id == request_id && client.slots[i].state != Slot::State::kFree;
-    });
-    index = static_cast<std::uint16_t>(again - client.ids.begin());
+  if (id.session != client.session) {
+    // Another program has the address. What the one before it has left on its way is over.
+    if (id.session == client.session_before) return {Entry::Kind::kStale, owner, {}, {}};
+    client.session_before = client.session;
+    client.start(id.session, id.number);
   }
-  if (index == kWriteWindowSlots) {
-    index = client.next;
-    client.next = static_cast<std::uint16_t>((index + 1) % kWriteWindowSlots);
-    client.ids[index] = request_id;
-    client.slots[index] = {{}, owner, Slot::State::kRunning};
-    return {Entry::Kind::kNew, owner, {}, {client.index, request_id, index}};
+  const std::int32_t from_newest = ahead(id.number, client.newest);
+  if (from_newest > 0) client.newest = id.number;
+  const Ticket ticket{client.index, id};
+  Slot& slot = client.slots[id.number % kWriteWindow];
+  if (slot.number == id.number && slot.state != Slot::State::kFree) {
+    const bool done = slot.state == Slot::State::kDone;
+    return {done ? Entry::Kind::kDone : Entry::Kind::kRunning, slot.owner, slot.outcome, ticket};
   }
-  const Slot& slot = client.slots[index];
-  const bool done = slot.state == Slot::State::kDone;
-  return {done ? Entry::Kind::kDone : Entry::Kind::kRunning,
-          slot.owner,
-          slot.outcome,
-          {client.index, request_id, index}};
+  // A core that held it up for longer than the client did without an answer.
+  if (from_newest <= -static_cast<std::int32_t>(kWriteWindow)) {
+    return {Entry::Kind::kStale, owner, {}, {}};
+  }
+  slot = {{}, id.number, owner, Slot::State::kRunning};
+  return {Entry::Kind::kNew, owner, {}, ticket};
 }
 
 void WriteWindow::finish(const Ticket& ticket, const WriteOutcome& outcome) {
@@ -69,35 +73,33 @@ std::size_t WriteWindow::clients() const {
   return by_peer_.size();
 }
 
-// Of a write that is still noted as under way. A client that was given up for another one in the
-// middle of a write could be taken for it only if the other used the same id in the same slot.
+// Of a write that is still noted as under way.
 WriteWindow::Slot* WriteWindow::slot_of(const Ticket& ticket) const {
   Client& owner = client(ticket.client);
-  Slot& slot = owner.slots[ticket.slot];
-  const bool same = owner.ids[ticket.slot] == ticket.request_id;
+  Slot& slot = owner.slots[ticket.id.number % kWriteWindow];
+  const bool same = owner.session == ticket.id.session && slot.number == ticket.id.number;
   return same && slot.state == Slot::State::kRunning ? &slot : nullptr;
 }
 
-WriteWindow::Client* WriteWindow::find_or_add(const Peer& peer, Nanos now) {
+WriteWindow::Client* WriteWindow::find_or_add(const Peer& peer, WriteId id, Nanos now) {
   const auto found = by_peer_.find(peer);
   if (found != by_peer_.end()) return found->second;
   Client* const client = unused(now);
   if (client == nullptr) return nullptr;
-  client->ids.fill(0);
-  client->slots.fill({});
-  client->next = 0;
+  client->start(id.session, id.number);
+  client->session_before.reset();
   client->peer = peer;
   by_peer_.emplace(peer, client);
   return client;
 }
 
 WriteWindow::Client* WriteWindow::unused(Nanos now) {
-  if (free_.empty() && !recent_.empty() && now - recent_.front().active >= kWriteMemory) {
+  if (free_.empty() && !add_block()) {
+    if (recent_.empty() || now - recent_.front().active < kWriteMemory) return nullptr;
     Client& oldest = recent_.pop_front();
     by_peer_.erase(oldest.peer);
     return &oldest;
   }
-  if (free_.empty() && !add_block()) return nullptr;
   Client* const client = free_.back();
   free_.pop_back();
   return client;

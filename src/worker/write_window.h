@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -26,14 +27,14 @@ struct WriteOutcome {
 
 // The last writes that clients sent to one RX queue, with what they came to, so that a repeated one
 // is answered and not executed again (docs/PROTOCOL.md, Retries). Any thread: whichever core drains
-// the queue. A client that has been silent for kWriteMemory gives way to a new one.
+// the queue, in whatever order. A client that has been silent for kWriteMemory gives way to a new
+// one when there is no room.
 class WriteWindow {
  public:
   // Where a write that is under way is noted.
   struct Ticket {
     std::uint32_t client = 0;
-    std::uint32_t request_id = 0;
-    std::uint16_t slot = 0;
+    WriteId id;
   };
 
   struct Entry {
@@ -41,6 +42,7 @@ class WriteWindow {
       kNew,      // execute it, then finish() or forget()
       kRunning,  // `owner` is at it
       kDone,     // it came to `outcome`
+      kStale,    // so old that its client has an answer: not to be executed, nor answered
       kFull,     // no room for another client
     };
     Kind kind = Kind::kFull;
@@ -56,7 +58,7 @@ class WriteWindow {
   WriteWindow& operator=(const WriteWindow&) = delete;
 
   // A write arrived; a new one is noted as `owner`'s.
-  Entry begin(const Peer& peer, std::uint32_t request_id, CoreId owner, Nanos now);
+  Entry begin(const Peer& peer, WriteId id, CoreId owner, Nanos now);
   // The owner says what it came to. No-op when the client has been forgotten meanwhile.
   void finish(const Ticket& ticket, const WriteOutcome& outcome);
   // It was not executed: a repeat is a new write.
@@ -69,16 +71,25 @@ class WriteWindow {
   struct Slot {
     enum class State : std::uint8_t { kFree, kRunning, kDone };
     WriteOutcome outcome;
+    std::uint32_t number = 0;
     CoreId owner;
     State state = State::kFree;
   };
   struct Client : ListHook<RecentTag> {
-    std::array<std::uint32_t, kWriteWindowSlots> ids{};
-    std::array<Slot, kWriteWindowSlots> slots{};
-    std::uint16_t next = 0;
+    // Number n is in slot n % kWriteWindow: of any two numbers within the window each has its own.
+    std::array<Slot, kWriteWindow> slots{};
+    std::uint32_t newest = 0;  // number seen of this session
+    std::uint32_t session = 0;
+    std::optional<std::uint32_t> session_before;
     std::uint32_t index = 0;
     Peer peer;
     Nanos active{0};
+
+    void start(std::uint32_t new_session, std::uint32_t number) {
+      slots.fill({});
+      session = new_session;
+      newest = number;
+    }
   };
   struct PeerHash {
     std::size_t operator()(const Peer& peer) const;
@@ -89,7 +100,7 @@ class WriteWindow {
 
   static constexpr std::uint32_t kClientsPerBlock = 16;
 
-  Client* find_or_add(const Peer& peer, Nanos now);
+  Client* find_or_add(const Peer& peer, WriteId id, Nanos now);
   Client* unused(Nanos now);
   bool add_block();
   Client& client(std::uint32_t index) const {

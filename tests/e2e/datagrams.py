@@ -14,6 +14,7 @@ OPS = {name: number for number, name in enumerate(
 STATUSES = ("ok", "not found", "exists", "too large", "out of memory", "non-numeric", "busy",
             "malformed", "version", "token", "changed", "missing")
 STORES = ("set", "add", "replace", "cas", "append", "prepend")
+WRITES = (*STORES, "delete", "incr", "decr", "touch", "flush-all")
 FRAGMENT_BYTES = 1100  # with any header and key below 1472
 
 
@@ -35,6 +36,8 @@ class Client:
         self.retry_s, self.patience_s = retry_s, patience_s
         self.token = 0
         self.next_id = int.from_bytes(os.urandom(3), "little")
+        self.session = int.from_bytes(os.urandom(4), "little")
+        self.write_numbers = [0] * 256  # the next one, of each queue
         self.retries = 0
 
     def __enter__(self):
@@ -47,6 +50,11 @@ class Client:
                  fragment_bytes=0, flags=0, queue=0):
         return HEADER.pack(0x6d, 1, OPS[op], flags, request_id, self.token, value_bytes, offset,
                            fragment_bytes, len(key), queue) + fixed + key + payload
+
+    def write_id(self, queue=0):
+        """What the fixed fields of a write begin with: the same in every copy of it."""
+        self.write_numbers[queue] += 1
+        return struct.pack("<II", self.session, self.write_numbers[queue] - 1)
 
     def send(self, data, queue=0):
         self.socket.sendto(data, (self.host, self.port if self.single_port else self.port + queue))
@@ -74,6 +82,8 @@ class Client:
     def ask(self, op, key=b"", fixed=b"", payload=b"", queue=0, **header):
         """One datagram out, one back; tried again until the reply is there."""
         request_id = self.begin()
+        if op in WRITES:
+            fixed = self.write_id(queue) + fixed
         deadline = time.monotonic() + self.patience_s
         retry = 0
         while time.monotonic() < deadline:
@@ -106,6 +116,7 @@ class Client:
 
     def _store_fragments(self, op, key, fixed, value, queue):
         request_id = self.begin()
+        fixed = self.write_id(queue) + fixed
 
         def send(offset, retry):
             part = value[offset:offset + FRAGMENT_BYTES]

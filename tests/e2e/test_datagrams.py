@@ -105,12 +105,17 @@ def test_a_repeated_write_is_executed_once(serve):
         assert client.set(b"n", b"0") == "ok"
         for i in range(1, 200):
             request_id = client.begin()
-            one = client.datagram("incr", request_id, b"n", b"\1\0\0\0\0\0\0\0")
+            one = client.datagram("incr", request_id, b"n",
+                                  client.write_id() + b"\1\0\0\0\0\0\0\0")
             for _ in range(3):
                 client.send(one)
             numbers = [int.from_bytes(reply.rest, "little")
                        for _, reply in zip(range(3), client.replies(request_id, 5))]
             assert numbers == [i] * 3
+            if i == 100:
+                late = one
+        # Long after its answer: not executed, not answered.
+        client.send(late)
         assert client.get(b"n") == b"199"
 
 

@@ -6,15 +6,17 @@
 
 namespace minos::testing {
 
+Nanos LossyChannel::up_to(Nanos longest) {
+  return Nanos(static_cast<std::int64_t>(prng_.uniform() * static_cast<double>(longest.count())));
+}
+
 void LossyChannel::put(Network& network, QueueId queue, const std::string& bytes) {
   const int copies = prng_.uniform() < faults_.duplicated ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     if (prng_.uniform() < faults_.lost) continue;
     Nanos at = clock_() + faults_.delay;
-    if (prng_.uniform() < faults_.delayed) {
-      at += Nanos(static_cast<std::int64_t>(prng_.uniform() *
-                                            static_cast<double>(faults_.delay_max.count())));
-    }
+    if (prng_.uniform() < faults_.delayed) at += up_to(faults_.delay_max);
+    if (prng_.uniform() < faults_.held) at += up_to(faults_.held_max);
     network.emplace(at, Held{queue, bytes});
   }
 }

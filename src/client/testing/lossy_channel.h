@@ -17,8 +17,10 @@ struct Faults {
   double lost = 0;        // of datagrams, each way
   double duplicated = 0;  // sent once more, after another delay
   double delayed = 0;     // by up to delay_max on top of the usual delay: come out of order
+  double held = 0;        // by up to held_max, as by a server's core that loses its CPU
   Nanos delay = micros(20);
   Nanos delay_max = millis(20);
+  Nanos held_max = millis(500);
 };
 
 // Puts another channel behind a network with faults, both ways. Deterministic under its seed when
@@ -45,6 +47,7 @@ class LossyChannel final : public DatagramChannel {
   };
   using Network = std::multimap<Nanos, Held>;
 
+  Nanos up_to(Nanos longest);
   void put(Network& network, QueueId queue, const std::string& bytes);
   void forward();
 

@@ -52,7 +52,7 @@ void ModelServer::handle(std::uint32_t queue, std::uint64_t client, std::string_
   if (is_write(header.op)) {
     const std::uint64_t home = (hash_key(parsed->key) >> 32) * options_.queues >> 32;
     if (home != queue) ++wrong_queue_;
-    return write(context, clients_[{client, queue}]);
+    return write(context, clients_[{client, queue, parsed->write.session}]);
   }
   switch (header.op) {
     case DatagramOp::kGet:
@@ -69,8 +69,14 @@ void ModelServer::handle(std::uint32_t queue, std::uint64_t client, std::string_
 
 void ModelServer::write(const Context& context, Client& client) {
   const DatagramHeader& header = context.request.header;
-  for (const auto& [id, reply] : client.replies) {
-    if (id == header.request_id) return context.emit(reply);
+  const std::uint32_t number = context.request.write.number;
+  if (const auto known = client.replies.find(number); known != client.replies.end()) {
+    return context.emit(known->second);
+  }
+  client.newest = std::max(client.newest, number);
+  if (number + kWriteWindow <= client.newest) {
+    ++stale_;
+    return;
   }
   std::string_view value = context.request.payload;
   std::optional<std::string> assembled;
@@ -85,9 +91,11 @@ void ModelServer::write(const Context& context, Client& client) {
   const Datagram reply = execute(context, value);
   std::array<char, kDatagramFrontBytesMax> front;
   const std::size_t bytes = write_front(reply, front.data());
-  client.replies.emplace_back(header.request_id, std::string(front.data(), bytes));
-  if (client.replies.size() > options_.writes_remembered) client.replies.pop_front();
-  context.emit(client.replies.back().second);
+  std::string& kept = client.replies[number] = std::string(front.data(), bytes);
+  while (client.replies.begin()->first + kWriteWindow <= client.newest) {
+    client.replies.erase(client.replies.begin());
+  }
+  context.emit(kept);
 }
 
 std::optional<std::string> ModelServer::whole_value(const Context& context, Client& client) {

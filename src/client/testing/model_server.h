@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -25,7 +26,6 @@ struct ModelOptions {
   double busy = 0;  // of requests
   std::uint16_t fragment_bytes = 1432;
   std::uint32_t value_bytes_max = 64 * 1024 * 1024;
-  std::size_t writes_remembered = 128;
 };
 
 // A server as docs/PROTOCOL.md describes it, as simply as can be: one map, no clock, no expiry. It
@@ -61,15 +61,17 @@ class ModelServer {
   std::uint64_t malformed() const { return malformed_; }
   std::uint64_t missing_sent() const { return missing_sent_; }
   std::uint64_t wrong_queue() const { return wrong_queue_; }
+  std::uint64_t stale() const { return stale_; }
 
  private:
   struct Upload {
     std::string value;
     FragmentMap map;
   };
-  using ClientKey = std::pair<std::uint64_t, std::uint32_t>;  // client and queue
+  using ClientKey = std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>;  // queue, session
   struct Client {
-    std::deque<std::pair<std::uint32_t, std::string>> replies;  // of the last writes
+    std::uint32_t newest = 0;                      // number of a write
+    std::map<std::uint32_t, std::string> replies;  // by number
     std::map<std::uint32_t, Upload> uploads;
   };
   struct Context {
@@ -101,6 +103,7 @@ class ModelServer {
   std::uint64_t malformed_ = 0;
   std::uint64_t missing_sent_ = 0;
   std::uint64_t wrong_queue_ = 0;
+  std::uint64_t stale_ = 0;
   std::unordered_map<std::string, Item> items_;
   std::unordered_map<std::string, std::uint64_t> executions_;
   std::map<ClientKey, Client> clients_;

@@ -40,6 +40,7 @@ class DatagramClient {
   void send(Datagram datagram, std::uint32_t id, std::uint16_t queue = 0) {
     datagram.header.request_id = id;
     datagram.header.token = token;
+    if (datagram.write == WriteId()) datagram.write.number = id;
     std::string bytes(kDatagramFrontBytesMax, '\0');
     bytes.resize(write_front(datagram, bytes.data()));
     bytes += datagram.payload;
