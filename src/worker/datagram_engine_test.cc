@@ -77,31 +77,6 @@ TEST_P(EveryPolicy, AnAddressIsProvenFirst) {
   EXPECT_EQ(other.status(request(kGet, "key")), kToken);
 }
 
-// As when a core lost its CPU with the first copy at hand, and another one served the retry.
-TEST_P(EveryPolicy, ACopyThatComesLongAfterItsAnswerChangesNothing) {
-  client_.learn_token();
-  ASSERT_EQ(client_.status(request(kSet, "n", "0")), kOk);
-  Datagram by = request(kIncr, "n");
-  by.number = 1;
-  by.write = {1, 0};
-  Datagram old = request(kSet, "key", "old");
-  old.write = {1, 1};
-  ASSERT_EQ(client_.status(by), kOk);
-  ASSERT_EQ(client_.status(old), kOk);
-  for (std::uint32_t i = 2; i < 300; ++i) {
-    Datagram next = request(kSet, "key", "new");
-    next.write = {1, i};
-    ASSERT_EQ(client_.status(next), kOk);
-  }
-  client_.send(by, client_.next_id());
-  client_.send(old, client_.next_id());
-  ASSERT_TRUE(server_.run());
-  EXPECT_TRUE(client_.take().empty());
-  EXPECT_EQ(client_.get("n"), "1");
-  EXPECT_EQ(client_.get("key"), "new");
-  EXPECT_EQ(server_.sum(Counter::kStaleWrites), 2U);
-}
-
 TEST_P(EveryPolicy, EveryRequestOnEveryQueue) {
   client_.learn_token();
   for (std::uint16_t q = 0; q < GetParam().queues; ++q) {
