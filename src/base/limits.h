@@ -12,6 +12,10 @@ namespace minos {
 
 inline constexpr std::size_t kKeyBytesMax = 250;
 
+// The paper's classes of values that are not large, by which loads are made and statistics kept.
+inline constexpr std::uint32_t kTinyBytesMax = 13;
+inline constexpr std::uint32_t kSmallBytesMax = 1400;
+
 // Values: the default and the largest `-I`.
 inline constexpr std::uint64_t kItemBytesDefault = 1 * kMiB;
 inline constexpr std::uint64_t kItemBytesMax = 1 * kGiB;

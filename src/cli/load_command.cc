@@ -114,7 +114,7 @@ int print_report(const Arguments& arguments, const LoadReport& report, std::ofst
     return kExitFailed;
   }
   std::uint64_t wrong = 0;
-  for (const auto size_class : {SizeClass::kTiny, SizeClass::kSmall, SizeClass::kLarge}) {
+  for (const auto size_class : {LoadClass::kTiny, LoadClass::kSmall, LoadClass::kLarge}) {
     if (report.recorder) wrong += report.recorder->of(size_class).wrong;
   }
   if (wrong == 0) return kExitFine;

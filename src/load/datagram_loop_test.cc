@@ -283,7 +283,7 @@ TEST_P(DatagramLoad, IsMeasuredOverWhateverChannelsItIsGiven) {
   ASSERT_TRUE(report.datagrams);
   EXPECT_GT(report.datagrams->sent, 100U);
   EXPECT_GT(report.datagrams->retries, 0U);
-  for (const auto size_class : {SizeClass::kTiny, SizeClass::kSmall, SizeClass::kLarge}) {
+  for (const auto size_class : {LoadClass::kTiny, LoadClass::kSmall, LoadClass::kLarge}) {
     const ClassStats& stats = report.recorder->of(size_class);
     EXPECT_GT(stats.received, 0U);
     EXPECT_EQ(stats.misses + stats.refused + stats.wrong, 0U);

@@ -178,7 +178,7 @@ TEST(Generator, CountsMissesWithoutPreload) {
   options.get_ratio = 1;
   const LoadReport report = run_load(options, {});
   EXPECT_EQ(report.error, "");
-  const ClassStats& small = report.recorder->of(SizeClass::kSmall);
+  const ClassStats& small = report.recorder->of(LoadClass::kSmall);
   EXPECT_GT(small.misses, 0U);
   EXPECT_EQ(small.misses, small.latency_ns.count());
 }
@@ -225,7 +225,7 @@ TEST(Generator, ReportsAServerThatCloses) {
   const LoadReport report = run_load(options, {});
   EXPECT_THAT(report.error, HasSubstr("closed the connection"));
   EXPECT_GE(
-      report.recorder->of(SizeClass::kTiny).misses + report.recorder->of(SizeClass::kSmall).misses,
+      report.recorder->of(LoadClass::kTiny).misses + report.recorder->of(LoadClass::kSmall).misses,
       15U);
 }
 

@@ -37,15 +37,15 @@ KeySpace::KeySpace(const Options& options) : options_(options) {
 KeySpace::Item KeySpace::item(std::uint32_t index) const {
   const std::uint64_t bits = scrambled(options_.seed, index);
   if (index >= options_.keys) {
-    return {between(bits, kLargeBytesMin, options_.large_bytes_max), SizeClass::kLarge};
+    return {between(bits, options_.large_bytes_min, options_.large_bytes_max), LoadClass::kLarge};
   }
   if (const std::uint32_t fixed = options_.value_bytes; fixed != 0) {
-    return {fixed, fixed <= kTinyBytesMax ? SizeClass::kTiny : SizeClass::kSmall};
+    return {fixed, fixed <= kTinyBytesMax ? LoadClass::kTiny : LoadClass::kSmall};
   }
   if (static_cast<double>(bits >> 32) < kTinyShare * 0x1.0p32) {
-    return {between(bits, 1, kTinyBytesMax), SizeClass::kTiny};
+    return {between(bits, 1, kTinyBytesMax), LoadClass::kTiny};
   }
-  return {between(bits, kTinyBytesMax + 1, kSmallBytesMax), SizeClass::kSmall};
+  return {between(bits, kTinyBytesMax + 1, kSmallBytesMax), LoadClass::kSmall};
 }
 
 KeySpace::Key KeySpace::key(std::uint32_t index) const {

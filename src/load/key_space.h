@@ -5,14 +5,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace minos {
 
-// The paper's three kinds of value: 1 to 13 bytes, 14 to 1400, and 1500 to a maximum.
-enum class SizeClass : std::uint8_t { kTiny, kSmall, kLarge };
+// The paper's three kinds of value: 1 to 13 bytes, 14 to 1400, and 1500 to a maximum; see limits.h.
+enum class LoadClass : std::uint8_t { kTiny, kSmall, kLarge };
 
-inline constexpr std::size_t kSizeClasses = 3;
-inline constexpr std::uint32_t kTinyBytesMax = 13;
-inline constexpr std::uint32_t kSmallBytesMax = 1400;
+inline constexpr std::size_t kLoadClasses = 3;
 inline constexpr std::uint32_t kLargeBytesMin = 1500;
 
 // Keys are indices in [0, key_count()): first the non-large, then the large ones. What an index
@@ -21,9 +21,10 @@ inline constexpr std::uint32_t kLargeBytesMin = 1500;
 class KeySpace {
  public:
   struct Options {
-    std::uint32_t keys = 0;             // non-large
-    std::uint32_t large_keys = 0;       // with keys and first_key, <= 2^32 - 1
-    std::uint32_t large_bytes_max = 0;  // >= kLargeBytesMin where large_keys > 0
+    std::uint32_t keys = 0;        // non-large
+    std::uint32_t large_keys = 0;  // with keys and first_key, <= 2^32 - 1
+    std::uint32_t large_bytes_min = kLargeBytesMin;
+    std::uint32_t large_bytes_max = 0;  // >= large_bytes_min where large_keys > 0
     std::uint32_t value_bytes = 0;      // of every non-large key; 0: tiny and small are mixed
     std::uint32_t first_key = 0;        // what the server sees as the key of index 0
     std::uint64_t seed = 0;
@@ -31,7 +32,7 @@ class KeySpace {
 
   struct Item {
     std::uint32_t value_bytes = 0;
-    SizeClass size_class = SizeClass::kTiny;
+    LoadClass size_class = LoadClass::kTiny;
   };
 
   static constexpr std::size_t kKeyBytes = 8;

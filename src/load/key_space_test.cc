@@ -16,21 +16,21 @@ KeySpace::Options mixed() {
 
 TEST(KeySpace, SizesFollowThePaper) {
   const KeySpace space(mixed());
-  std::array<double, kSizeClasses> count{};
-  std::array<double, kSizeClasses> bytes{};
+  std::array<double, kLoadClasses> count{};
+  std::array<double, kLoadClasses> bytes{};
   for (std::uint32_t i = 0; i < space.key_count(); ++i) {
     const auto [size, size_class] = space.item(i);
     ++count[static_cast<std::size_t>(size_class)];
     bytes[static_cast<std::size_t>(size_class)] += size;
-    EXPECT_EQ(size_class == SizeClass::kLarge, i >= space.options().keys);
+    EXPECT_EQ(size_class == LoadClass::kLarge, i >= space.options().keys);
     switch (size_class) {
-      case SizeClass::kTiny:
+      case LoadClass::kTiny:
         EXPECT_TRUE(size >= 1 && size <= 13);
         break;
-      case SizeClass::kSmall:
+      case LoadClass::kSmall:
         EXPECT_TRUE(size >= 14 && size <= 1400);
         break;
-      case SizeClass::kLarge:
+      case LoadClass::kLarge:
         EXPECT_TRUE(size >= 1500 && size <= 500'000);
         break;
     }
@@ -62,8 +62,8 @@ TEST(KeySpace, FixedSizeLeavesLargeKeysAlone) {
   options.value_bytes = 100;
   const KeySpace space(options);
   EXPECT_EQ(space.item(5).value_bytes, 100U);
-  EXPECT_EQ(space.item(5).size_class, SizeClass::kSmall);
-  EXPECT_EQ(space.item(100'000).size_class, SizeClass::kLarge);
+  EXPECT_EQ(space.item(5).size_class, LoadClass::kSmall);
+  EXPECT_EQ(space.item(100'000).size_class, LoadClass::kLarge);
   EXPECT_GE(space.item(100'000).value_bytes, kLargeBytesMin);
 }
 

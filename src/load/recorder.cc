@@ -120,14 +120,14 @@ void Recorder::record(const FinishedRequest& done, Nanos at) {
       CHECK(done.status != ReplyStatus::kNone);
       break;
   }
-  if (arrived && done.request.size_class != SizeClass::kLarge) slices_.record(latency, at);
+  if (arrived && done.request.size_class != LoadClass::kLarge) slices_.record(latency, at);
 }
 
 void Recorder::record_kernel(const FinishedRequest& done, Nanos kernel_at, Nanos at) {
   if (!in_window(done.scheduled)) return;
   const Nanos latency = kernel_at - done.sent;
   classes_[static_cast<std::size_t>(done.request.size_class)].kernel_ns.record(count_of(latency));
-  if (in_window(at) && done.request.size_class != SizeClass::kLarge) {
+  if (in_window(at) && done.request.size_class != LoadClass::kLarge) {
     kernel_slices_.record(latency, at);
   }
 }

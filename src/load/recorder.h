@@ -81,7 +81,7 @@ class Recorder {
   }
   void merge(const Recorder& other);
 
-  const ClassStats& of(SizeClass size_class) const {
+  const ClassStats& of(LoadClass size_class) const {
     return classes_[static_cast<std::size_t>(size_class)];
   }
   const SliceRecorder& slices() const { return slices_; }
@@ -95,7 +95,7 @@ class Recorder {
 
   Nanos start_;
   Nanos end_;
-  std::array<ClassStats, kSizeClasses> classes_;
+  std::array<ClassStats, kLoadClasses> classes_;
   SliceRecorder slices_;
   SliceRecorder kernel_slices_;
   Histogram lateness_ns_;

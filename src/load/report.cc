@@ -32,13 +32,13 @@ struct Row {
 };
 
 std::array<Row, 5> rows_of(const Recorder& recorder) {
-  ClassStats all_small = recorder.of(SizeClass::kTiny);
-  all_small.merge(recorder.of(SizeClass::kSmall));
+  ClassStats all_small = recorder.of(LoadClass::kTiny);
+  all_small.merge(recorder.of(LoadClass::kSmall));
   ClassStats all = all_small;
-  all.merge(recorder.of(SizeClass::kLarge));
-  return {{{"tiny", "tiny", recorder.of(SizeClass::kTiny)},
-           {"small", "small", recorder.of(SizeClass::kSmall)},
-           {"large", "large", recorder.of(SizeClass::kLarge)},
+  all.merge(recorder.of(LoadClass::kLarge));
+  return {{{"tiny", "tiny", recorder.of(LoadClass::kTiny)},
+           {"small", "small", recorder.of(LoadClass::kSmall)},
+           {"large", "large", recorder.of(LoadClass::kLarge)},
            {"all small", "all_small", all_small},
            {"all", "all", all}}};
 }

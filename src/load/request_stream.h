@@ -14,7 +14,7 @@ struct LoadRequest {
   std::uint32_t key = 0;          // index in the key space
   std::uint32_t value_bytes = 0;  // of the key: what a SET sends and a GET should bring
   LoadOp op = LoadOp::kGet;
-  SizeClass size_class = SizeClass::kTiny;
+  LoadClass size_class = LoadClass::kTiny;
 };
 
 inline LoadRequest request_for(const KeySpace& space, std::uint32_t key, LoadOp op) {
@@ -41,6 +41,9 @@ class RequestStream {
         scramble_(space.options().keys, space.options().seed) {}
 
   LoadRequest next();
+
+  // From the next request on; in [0, 1].
+  void set_large_share(double share) { options_.large_share = share; }
 
  private:
   const KeySpace& space_;

@@ -28,7 +28,7 @@ TEST(RequestStream, MixesAsAsked) {
     const KeySpace::Item item = space.item(request.key);
     EXPECT_EQ(request.value_bytes, item.value_bytes);
     EXPECT_EQ(request.size_class, item.size_class);
-    large += request.size_class == SizeClass::kLarge ? 1 : 0;
+    large += request.size_class == LoadClass::kLarge ? 1 : 0;
     gets += request.op == LoadOp::kGet ? 1 : 0;
     ++times[request.key];
   }

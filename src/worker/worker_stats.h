@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/histogram.h"
+#include "base/limits.h"
 #include "base/units.h"
 #include "sharding/core_plan.h"
 #include "sharding/size_histogram.h"
@@ -15,8 +16,6 @@ namespace minos {
 // classes), then medium up to the plan's threshold, and large above it.
 enum class ReportClass : std::uint8_t { kTiny, kSmall, kMedium, kLarge };
 inline constexpr std::size_t kReportClasses = 4;
-inline constexpr std::uint64_t kTinyBytesMax = 13;
-inline constexpr std::uint64_t kSmallBytesMax = 1400;
 
 inline ReportClass report_class_of(std::uint64_t value_bytes, const CorePlan& plan) {
   if (plan.is_large(value_bytes)) return ReportClass::kLarge;
