@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "worker/step_observer.h"
 
 namespace minos {
 
@@ -63,11 +64,12 @@ void DatagramEngine::adopt(const CorePlan& plan) {
   shares_ = policy_.kind() == PolicyKind::kWorkStealing;
 }
 
-// A core that must finish what it began serves nobody before; one whose workers are behind leaves
-// the rest in the RX queues.
+// A core that must finish what it began serves nobody before; one whose workers are behind, or that
+// has not begun all that it received, leaves the rest in the RX queues.
 std::span<const RxQueueQuota> DatagramEngine::rx_queues() const {
   if (must_finish_ || large_.size() >= kLargeRepliesMax) return {};
   if (dispatch_.size() >= kDispatchMax) return {};
+  if (shares_ && !shared_.received[config_.self.value].empty()) return {};
   return rx_queues_;
 }
 
@@ -88,6 +90,7 @@ std::uint32_t DatagramEngine::take_hand_offs() {
     std::optional<PacketMessage> message = shared_.mesh.try_pop(config_.self.value);
     if (!message) break;
     stats_.add(Counter::kHandOffsIn);
+    if (config_.observer != nullptr) config_.observer->took(*message);
     if (auto* const reply = std::get_if<LargeReply>(&*message)) {
       reply->placed = now_.mono;
       large_.push_back(std::move(*reply));
@@ -240,6 +243,7 @@ KeptPacket DatagramEngine::keep(const Incoming& in) {
 // False when there is no room, or no memory for what was to be kept.
 bool DatagramEngine::forward(PacketMessage message, CoreId to) {
   DCHECK(to != config_.self);
+  if (config_.observer != nullptr) config_.observer->handing_off(message, to);
   if (!shared_.mesh.try_push(config_.self.value, to.value, message)) {
     stats_.add(Counter::kRingFull);
     return false;

@@ -12,11 +12,6 @@ namespace minos {
 
 namespace {
 
-// Packets in a quantum of a large reply, and at most when others wait behind it: longer quanta cost
-// small requests time, but less of the core's.
-constexpr std::uint32_t kQuantumPackets = 16;
-constexpr std::uint32_t kQuantumPacketsMax = 32;
-
 // The first byte behind the part of the value that a get asks for.
 std::uint64_t end_of_range(const DatagramHeader& asked, std::uint64_t value_bytes,
                            std::uint64_t fragment_bytes) {
@@ -179,7 +174,8 @@ std::uint64_t DatagramEngine::send_quantum() {
   }
   const auto waiting = static_cast<std::uint32_t>(large_.size());
   const std::uint32_t packets =
-      must_finish_ ? ~std::uint32_t{0} : std::min(kQuantumPackets * waiting, kQuantumPacketsMax);
+      must_finish_ ? ~std::uint32_t{0}
+                   : std::min(config_.quantum_packets * waiting, config_.quantum_packets_max);
   reply.send(port(reply.peer), packets);
   const std::uint64_t bytes = std::min(reply.next.value_offset, reply.end) - from;
   if (reply.done()) {

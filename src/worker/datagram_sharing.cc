@@ -1,10 +1,12 @@
 // How requests come to be executed by another core than the one that received them.
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "worker/datagram_engine.h"
 #include "worker/idle_workers.h"
+#include "worker/step_observer.h"
 
 namespace minos {
 
@@ -53,7 +55,7 @@ void DatagramEngine::feed_workers() {
 }
 
 // Work stealing: what was received is put where idle cores find it, and taken from there little by
-// little.
+// little, a burst in all.
 std::uint32_t DatagramEngine::run_shared(std::span<const RxPacket> packets) {
   StealQueue& own = shared_.received[config_.self.value];
   for (const RxPacket& packet : packets) {
@@ -62,7 +64,7 @@ std::uint32_t DatagramEngine::run_shared(std::span<const RxPacket> packets) {
   }
   if (packets.size() >= kWorthWaking) wake_thief();
   std::uint32_t executed = 0;
-  while (!must_finish_) {
+  while (!must_finish_ && executed < config_.burst_requests) {
     const std::uint32_t run = take_shared(own);
     if (run == 0) break;
     executed += run;
@@ -73,7 +75,12 @@ std::uint32_t DatagramEngine::run_shared(std::span<const RxPacket> packets) {
 std::uint32_t DatagramEngine::take_shared(StealQueue& queue) {
   std::array<KeptPacket, kTakenTogether> taken;
   std::array<Incoming, kTakenTogether> batch;
-  const std::size_t count = queue.take(taken);
+  const std::size_t together = std::min<std::size_t>(kTakenTogether, config_.burst_requests);
+  const std::size_t count = queue.take(std::span(taken).first(together));
+  const bool stolen = &queue != &shared_.received[config_.self.value];
+  if (stolen && count != 0 && config_.observer != nullptr) {
+    config_.observer->stealing(static_cast<std::uint32_t>(count));
+  }
   for (std::size_t i = 0; i < count; ++i) {
     batch[i] = {&taken[i].peer(), taken[i].bytes(), nullptr, &taken[i], false, false};
   }

@@ -18,16 +18,25 @@
 namespace minos {
 
 struct DatagramShared;
+class StepObserver;
+
+// Packets in a quantum of a large reply by datagrams, and at most when others wait behind it:
+// longer quanta cost small requests time, but less of the core's.
+inline constexpr std::uint32_t kQuantumPackets = 16;
+inline constexpr std::uint32_t kQuantumPacketsMax = 32;
 
 struct WorkerConfig {
   CoreId self;
   std::uint64_t quantum_bytes = 0;
+  std::uint32_t quantum_packets = kQuantumPackets;
+  std::uint32_t quantum_packets_max = kQuantumPacketsMax;
   std::uint32_t burst_requests = kBurstRequestsMax;
   Nanos idle_timeout{0};  // close a connection on which nothing moved for so long; 0: never
   bool cas_enabled = true;
   bool shutdown_enabled = false;
   std::string_view version_reply = "VERSION 0\r\n";  // outlives the worker
   std::vector<DatagramPort*> planes;                 // by Peer::plane; they outlive the worker
+  StepObserver* observer = nullptr;                  // of datagrams; may be null
 };
 
 // What a worker says of itself in answer to `stats`, and what it cannot know on its own.
