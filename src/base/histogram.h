@@ -8,10 +8,11 @@
 
 namespace minos {
 
-// Log-linear buckets over [0, 2^40): 32 linear steps an octave, so a bucket is at most 1/32 of its
-// value wide. Values above are counted in the last bucket.
-struct LogLinear {
-  static constexpr unsigned kStepBits = 5;
+// Log-linear buckets over [0, 2^40): 2^step_bits linear steps an octave, so a bucket is at most one
+// such part of its value wide. Values above are counted in the last bucket.
+template <unsigned step_bits>
+struct LogLinearSteps {
+  static constexpr unsigned kStepBits = step_bits;
   static constexpr unsigned kSteps = 1U << kStepBits;
   static constexpr unsigned kOctaves = 40 - kStepBits;
   static constexpr std::size_t kBuckets = kSteps * (kOctaves + 1);
@@ -31,6 +32,9 @@ struct LogLinear {
     return ((step + 1) << octave) - 1;
   }
 };
+
+// What histograms use: buckets of 1/32.
+using LogLinear = LogLinearSteps<5>;
 
 // Counts of values in log-linear buckets. One owner.
 class Histogram {

@@ -106,8 +106,9 @@ struct SimLatency {
   double mean_service_us = 0;
   double mean_wait_us = 0;   // latency - service time
   double mean_slowdown = 0;  // mean of latency / service time
-  // Standard error of mean_us, by means of 32 batches.
+  // Standard errors of the two means, by the means of 32 batches.
   double mean_error_us = 0;
+  double wait_error_us = 0;
 };
 
 enum class SimActivity : std::uint8_t {
@@ -169,13 +170,14 @@ struct SimResult {
   std::uint64_t missed = 0;    // not found, or another error
   std::uint64_t unanswered = 0;
 
-  // Of the whole run.
+  // Of the whole run, until the last request came.
   Nanos virtual_time{0};
   std::vector<SimCore> cores;
   double link_in_share = 0;  // of the bandwidth, used
   double link_out_share = 0;
   std::vector<SimPlan> plans;  // the first and every other that came into force
   std::vector<SimPoint> timeline;
+  bool complete = true;  // progress() did not end it
   std::uint64_t events = 0;
   std::uint64_t digest = 0;  // of every step and every reply
 };

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/units.h"
+#include "sim/bounded_fifo.h"
+#include "sim/packet_pool.h"
+#include "sim/recorder.h"
+#include "sim/request_table.h"
+#include "sim/sim_link.h"
+#include "sim/workload.h"
+#include "wire/packet.h"
+#include "worker/address_token.h"
+
+namespace minos {
+
+// Clients, the wire, and the server's RX queues: what is under way outside of the cores. A packet
+// is a number and an offset until a core receives it; then its bytes are made. One owner.
+class SimNetwork {
+ public:
+  struct Waiting {
+    std::uint32_t request_id = 0;
+    std::uint32_t offset = 0;  // of a SET's fragment in its value
+  };
+
+  SimNetwork(const SimOptions& options, const Workload& workload, const AddressTokens& tokens,
+             std::uint16_t queues, Recorder& recorder);
+
+  // A client's NIC begins to send a request; when the link brings its packets, ingress_at() says.
+  void send(SimRequest& request, Picos now);
+  // When the packet that is on the wire will have arrived; kNever: there is none.
+  Picos ingress_at() const { return ingress_at_; }
+  // It has arrived; the queue where it waits now, or where it was lost.
+  QueueId arrive(Picos now);
+
+  // Makes the bytes of a packet that a core receives.
+  RxPacket make(const Waiting& waiting, PacketBuffer& buffer) const;
+
+  BoundedFifo<Waiting>& rx(QueueId queue) { return rx_[queue.value]; }
+  std::uint16_t queues() const { return static_cast<std::uint16_t>(rx_.size()); }
+  RequestTable& requests() { return requests_; }
+  PacketPool& pool() { return pool_; }
+  TxLink& out() { return out_; }
+  bool limited() const { return speed_.limited(); }
+  Picos in_busy() const { return in_busy_; }
+
+  // A reply was written, all of it or a fragment.
+  void reply(std::uint16_t core, SimRequest& request, Picos ready, std::uint32_t datagram_bytes,
+             std::uint32_t value_bytes);
+  void lose(SimRequest& request);
+
+ private:
+  struct Client {
+    Peer peer;
+    std::uint64_t token = 0;
+  };
+  struct Outgoing {
+    std::uint32_t request_id = 0;
+    std::uint32_t next_offset = 0;
+  };
+
+  void start_next(Picos now);
+  void deliver(const Waiting& waiting);
+  void sent(const TxLink::Packet& packet, Picos at);
+  std::uint32_t datagram_bytes(const SimRequest& request, std::uint32_t offset) const;
+
+  const Workload& workload_;
+  Recorder& recorder_;
+  WireSpeed speed_;
+  bool ideal_;
+  Picos wire_both_ways_;
+  std::vector<Client> clients_;
+  std::vector<BoundedFifo<Outgoing>> machines_;  // NICs of clients; the last: of short requests
+  std::size_t next_machine_ = 0;
+  std::size_t sending_ = 0;  // whose packet is on the wire
+  Picos ingress_at_ = kNever;
+  Picos in_busy_ = 0;
+  std::vector<BoundedFifo<Waiting>> rx_;
+  RequestTable requests_;
+  PacketPool pool_;
+  TxLink out_;
+};
+
+}  // namespace minos
