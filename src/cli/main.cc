@@ -7,13 +7,16 @@
 #include "cli/exit_codes.h"
 #include "cli/kv_commands.h"
 #include "cli/load_command.h"
+#include "cli/sim_command.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("The tool beside minosd: loads servers, and talks to them by hand.", "minos");
+  CLI::App app("The tool beside minosd: loads servers, simulates them, and talks to them by hand.",
+               "minos");
   app.set_version_flag("--version", "minos " MINOS_VERSION);
   app.require_subcommand(1);
   int exit_code = minos::kExitFine;
   minos::add_load_command(app, exit_code);
+  minos::add_sim_command(app, exit_code);
   minos::add_kv_commands(app, exit_code);
   try {
     app.parse(argc, argv);
