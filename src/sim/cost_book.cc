@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kServiceSeed = 0x5eed0003;
 
 static_assert(kSetFragmentBytes ==
-              kDatagramBytesMax - kDatagramHeaderBytes - 8 - KeySpace::kKeyBytes);
+              kDatagramBytesMax - kDatagramHeaderBytes - 16 - KeySpace::kKeyBytes);
 
 std::uint32_t fragments(std::uint32_t bytes, std::uint32_t each) {
   return bytes == 0 ? 1 : (bytes - 1) / each + 1;

@@ -84,7 +84,7 @@ class CostBook {
 // What a fragment of a SET carries of its value: what fits into a datagram. In the ideal profile
 // there are no packets, and few fragments, which come at once: the rings between cores would be too
 // short for hundreds of them. Two at least, as by several is how a large SET comes.
-inline constexpr std::uint32_t kSetFragmentBytes = 1428;
+inline constexpr std::uint32_t kSetFragmentBytes = 1420;
 inline constexpr std::uint32_t kIdealFragmentBytes = 60'000;
 constexpr std::uint32_t set_fragment_bytes(bool ideal, std::uint32_t value_bytes) {
   if (!ideal || value_bytes <= kSetFragmentBytes) return kSetFragmentBytes;

@@ -19,6 +19,7 @@ struct SimRequest {
   std::uint32_t value_bytes = 0;
   std::uint32_t reply_left = 0;      // bytes of value that are still to come to the client
   std::uint32_t fragments = 1;       // that it is sent in
+  std::uint32_t write_number = 0;    // of a set, among those of its client to its queue
   std::uint32_t fragments_done = 0;  // of them, taken by the core that puts them together
   std::uint16_t client = 0;
   std::uint16_t queue = 0;
@@ -30,9 +31,7 @@ struct SimRequest {
   bool looked_up = false;  // by the core that has it, if it is one packet
 };
 
-// Requests under way by the number that they have on the wire. A number comes again only after a
-// thousand times as many requests as are ever under way, so no client's window of past writes takes
-// one for another. One owner.
+// Requests under way by the number that they have on the wire. One owner.
 class RequestTable {
  public:
   static constexpr std::uint32_t kSlotBits = 20;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "sim/cost_book.h"
@@ -11,8 +12,8 @@ namespace minos {
 
 namespace {
 
-// Addresses that requests come from in turn: enough that no window of past writes (128 of a client
-// and queue) is ever too short.
+// Addresses that requests come from in turn: enough that the window of the writes of a client to a
+// queue is hardly ever too short.
 constexpr std::uint16_t kClients = 128;
 
 // NICs that values of many packets leave from; the link to the server takes a packet of each in
@@ -44,12 +45,14 @@ SimNetwork::SimNetwork(const SimOptions& options, const Workload& workload,
     client.peer.address[15] = static_cast<std::uint8_t>(i % kMachines + 2);
     client.peer.port = static_cast<std::uint16_t>(20'000 + i);
     client.token = tokens.token(client.peer, kVirtualStart);
-    clients_.push_back(client);
+    client.writes.resize(queues);
+    clients_.push_back(std::move(client));
   }
 }
 
 void SimNetwork::send(SimRequest& request, Picos now) {
   request.client = static_cast<std::uint16_t>(request.number % kClients);
+  if (request.set) request.write_number = clients_[request.client].writes[request.queue]++;
   if (!speed_.limited()) {
     const std::uint32_t id = request.id;
     const std::uint32_t each = set_fragment_bytes(ideal_, request.value_bytes);
@@ -119,6 +122,7 @@ RxPacket SimNetwork::make(const Waiting& waiting, PacketBuffer& buffer) const {
   datagram.header.token = client.token;
   datagram.key = {key.data(), key.size()};
   if (request.set) {
+    datagram.write.number = request.write_number;
     datagram.header.value_bytes = request.value_bytes;
     datagram.header.fragment_bytes = static_cast<std::uint16_t>(each);
     datagram.header.offset = waiting.offset;

@@ -54,6 +54,7 @@ class SimNetwork {
   struct Client {
     Peer peer;
     std::uint64_t token = 0;
+    std::vector<std::uint32_t> writes;  // so far, to each queue
   };
   struct Outgoing {
     std::uint32_t request_id = 0;
