@@ -35,15 +35,16 @@ def _enter(namespace):
 
 
 class Network:
-    def __init__(self, queues):
+    def __init__(self, queues, mtu):
         name = f"minos-{os.getpid()}-{next(_numbers)}"
         self.server, self.client = f"{name}-s", f"{name}-c"
         count = ["numrxqueues", str(queues), "numtxqueues", str(queues)]
         for namespace in (self.server, self.client):
             _ip("netns", "add", namespace)
             _ip("-n", namespace, "link", "set", "lo", "up")
-        _ip("link", "add", INTERFACE, "netns", self.server, *count, "type", "veth",
-            "peer", "name", "client0", "netns", self.client, *count)
+        size = ["mtu", str(mtu)]
+        _ip("link", "add", INTERFACE, "netns", self.server, *size, *count, "type", "veth",
+            "peer", "name", "client0", "netns", self.client, *size, *count)
         for namespace, interface, address in ((self.server, INTERFACE, SERVER),
                                               (self.client, "client0", CLIENT)):
             _ip("-n", namespace, "address", "add", f"{address}/24", "dev", interface)
@@ -88,11 +89,12 @@ class Network:
 
 
 @contextlib.contextmanager
-def veth(queues):
-    """A Network whose interfaces have so many queues of either kind."""
+def veth(queues, mtu=1500):
+    """A Network whose interfaces have so many queues of either kind, and packets of so many
+    bytes."""
     net = None
     try:
-        net = Network(queues)
+        net = Network(queues, mtu)
         yield net
     finally:
         if net is not None:

@@ -32,9 +32,11 @@ bool is_for_now(int error) {
   return error == EAGAIN || error == EINTR;
 }
 
-// The kernel, or the way to this peer, cannot cut trains.
+// May the way to this peer take one by one what it refused as a train? EMSGSIZE is of segments
+// above its MTU, which the kernel fragments when they are alone; older kernels call that
+// EINVAL. EIO is of a network card that computes no checksums, or of IPsec.
 bool is_about_trains(int error) {
-  return error == EIO || error == EINVAL;
+  return error == EMSGSIZE || error == EINVAL || error == EIO;
 }
 
 void write_option(cmsghdr* option, int level, int type, const auto& value) {
@@ -146,7 +148,7 @@ void UdpSender::add(const Peer& peer, Kind kind, std::size_t bytes, iovec* parts
   set_address(message.to, peer, queues_.is_ipv6());
   message.peer = peer;
   message.kind = kind;
-  message.closed = false;
+  message.closed = refusals_.covers(peer, bytes);
   message.cut = false;
   message.segments = 1;
   message.segment_bytes = bytes;
@@ -255,7 +257,7 @@ void UdpSender::note_sent(std::size_t messages) {
 void UdpSender::note_refused(int error) {
   Message& message = messages_[sent_];
   if (message.segments > 1 && is_about_trains(error)) {
-    if (error == EIO) trains_ = false;  // as of a network card that computes no checksums
+    message.refused_bytes = error == EMSGSIZE ? message.segment_bytes : 0;
     message.cut = true;
     return;
   }
@@ -278,6 +280,9 @@ bool UdpSender::send_cut(Message& message) {
     if (::sendmsg(queues_.socket(message.peer.queue), &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
       counters_.packets_out.add(1);
       counters_.batches_out.add(1);
+      // Not before: a message that is refused in any form, such as one to port 0, says nothing
+      // about trains to its host.
+      if (message.sent_bytes == 0) refusals_.add(message.peer, message.refused_bytes);
     } else if (is_for_now(errno)) {
       return false;
     } else {

@@ -13,6 +13,7 @@
 #include "transport/udp/udp_address.h"
 #include "transport/udp/udp_counters.h"
 #include "transport/udp/udp_queues.h"
+#include "transport/udp/udp_refusals.h"
 #include "wire/packet.h"
 
 namespace minos {
@@ -48,10 +49,11 @@ class UdpSender {
     iovec small;              // of a small reply
     Peer peer;
     Kind kind;
-    bool closed;  // its last datagram is shorter than the others
+    bool closed;  // nothing may join it: its last datagram is shorter, or it is no train's
     bool cut;     // to be sent datagram by datagram
     std::uint16_t segments;
     std::size_t segment_bytes;  // of every datagram but the last
+    std::size_t refused_bytes;  // of one that is cut: the smallest segments that would be refused
     std::size_t bytes;
     std::size_t sent_bytes;  // of one that is cut
   };
@@ -72,7 +74,8 @@ class UdpSender {
 
   const UdpQueues& queues_;
   UdpCounters& counters_;
-  bool trains_;
+  const bool trains_;
+  UdpRefusals refusals_;
   std::vector<Message> messages_;
   std::vector<mmsghdr> headers_;  // of messages_
   std::size_t used_ = 0;          // messages
