@@ -122,6 +122,11 @@ void UdpChannel::configure(std::uint32_t receive_buffer_bytes) {
   ::getsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &granted, &size);
   window_bytes_ = std::max(static_cast<std::uint32_t>(std::max(granted, 0)) / kBufferPerWindow,
                            kWindowBytesMin);
+  if (server_.ss_family == AF_INET) {
+    // No "don't fragment": routers with a smaller MTU may cut what they would else drop.
+    const int omit = IP_PMTUDISC_OMIT;
+    ::setsockopt(fd_, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(omit));
+  }
   const int one = 1;
   ::setsockopt(fd_, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
 }

@@ -115,6 +115,10 @@ int UdpQueues::bind_all(const addrinfo& at, const Options& options, std::uint16_
 int UdpQueues::bind_one(const addrinfo& at, std::uint16_t port, const Options& options) {
   Fd fd = make_socket(at);
   if (!fd) return errno;
+  // Without "don't fragment", which on IPv4 is the default: a datagram that a router further on
+  // has no room for would be lost, for good where ICMP is filtered, and no ICMP, which anybody can
+  // forge, then shortens what we send. IPv6 needs ICMP, since its routers do not fragment.
+  if (!ipv6_) set_int(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
   if (options.single_port && set_int(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0) return errno;
   if (const int error = bind_to(fd.get(), at, port); error != 0) return error;
   sockets_.push_back(std::move(fd));

@@ -34,6 +34,16 @@ TEST(UdpQueues, ConsecutivePorts) {
   EXPECT_GT(queues->send_buffer_bytes(), 0U);
 }
 
+TEST(UdpQueues, RoutersMayFragmentWhatIsSent) {
+  const auto queues = open_queues(2);
+  for (std::uint16_t i = 0; i < 2; ++i) {
+    int discovery = -1;
+    socklen_t size = sizeof discovery;
+    ::getsockopt(queues->socket(QueueId{i}), IPPROTO_IP, IP_MTU_DISCOVER, &discovery, &size);
+    EXPECT_EQ(discovery, IP_PMTUDISC_OMIT);
+  }
+}
+
 TEST(UdpQueues, ErrorsNameAddressAndPort) {
   std::uint16_t base = 0;
   const auto taken = open_queues(2, false, "127.0.0.1", &base);
