@@ -20,6 +20,7 @@ namespace {
 
 struct KvOptions {
   std::string server = "127.0.0.1:11211";
+  bool single_port = false;
   double timeout_s = 5;
   std::string key;
   std::string value;
@@ -33,17 +34,25 @@ int failed(const std::string& error) {
   return kExitFailed;
 }
 
+int usage_error(const std::string& error) {
+  fmt::print(stderr, "minos: {}\n", error);
+  return kExitUsage;
+}
+
 template <typename Act>
 int with_client(const KvOptions& options, Act act) {
   const bool is_url = options.server.contains("://");
+  if (options.single_port && !options.server.starts_with("udp://")) {
+    return usage_error("--single-port needs --server=udp://HOST:PORT");
+  }
   ClientOptions client_options;
+  client_options.single_port = options.single_port;
   client_options.timeout =
       std::chrono::nanoseconds(static_cast<std::int64_t>(options.timeout_s * 1e9));
   auto client = Client::open(is_url ? options.server : "tcp://" + options.server, client_options);
   if (client) return act(*client);
   if (client.error().status != ClientStatus::kInvalid) return failed(client.error().message);
-  fmt::print(stderr, "minos: --server: {}\n", client.error().message);
-  return kExitUsage;
+  return usage_error("--server: " + client.error().message);
 }
 
 int run_get(const KvOptions& options) {
@@ -93,6 +102,9 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* help, KvOptio
       ->add_option("--server", options.server,
                    "HOST:PORT of a memcached-compatible server, or udp://HOST:PORT")
       ->capture_default_str();
+  command->add_flag(
+      "--single-port", options.single_port,
+      "Over UDP: all queues are on one port, as minosd --datagram-single-port has it");
   command->add_option("--timeout", options.timeout_s, "Seconds to wait for the server")
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();

@@ -159,6 +159,8 @@ void add_target_options(CLI::App& command, Arguments& arguments) {
                   "udp or over dpdk")
       ->check(CLI::IsMember({"memcached", "redis", "udp", "dpdk"}))
       ->capture_default_str();
+  command.add_flag("--single-port", load.single_port,
+                   "Over udp: all queues are on one port, as minosd --datagram-single-port has it");
   command.add_option("--connections", load.connections,
                      "TCP connections, of all threads together [50]; for datagrams source ports "
                      "[one for each thread]");

@@ -19,12 +19,12 @@ namespace {
 constexpr Nanos kProgressEvery = millis(200);
 constexpr Nanos kWakeEvery = millis(20);
 
-OpenChannels udp_channels(const Address& server) {
-  return [&server](std::uint32_t /*thread*/,
-                   std::uint32_t count) -> std::expected<DatagramChannels, std::string> {
+OpenChannels udp_channels(const LoadOptions& options) {
+  return [&options](std::uint32_t /*thread*/,
+                    std::uint32_t count) -> std::expected<DatagramChannels, std::string> {
     DatagramChannels channels;
     while (channels.size() < count) {
-      auto channel = UdpChannel::open(server, {});
+      auto channel = UdpChannel::open(options.server, {.single_port = options.single_port});
       if (!channel) return std::unexpected(channel.error());
       channels.push_back(std::move(*channel));
     }
@@ -45,8 +45,7 @@ class Generator {
   }
 
   LoadReport go() {
-    const OpenChannels open =
-        hooks_.open_channels ? hooks_.open_channels : udp_channels(options_.server);
+    const OpenChannels open = hooks_.open_channels ? hooks_.open_channels : udp_channels(options_);
     for (LoadThread& thread : threads_) {
       if (!stop_) thread.connect(open);
     }

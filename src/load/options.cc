@@ -90,6 +90,8 @@ std::string mode_error(const LoadOptions& o) {
 }
 
 std::string protocol_error(const LoadOptions& o) {
+  if (o.single_port && o.protocol != ProtocolKind::kUdp)
+    return "--single-port needs --protocol=udp";
   if (!is_datagrams(o.protocol)) return {};
   if (o.kernel_times) return "--kernel-times needs TCP: --protocol=memcached or redis";
   if (o.protocol != ProtocolKind::kDpdk) return {};

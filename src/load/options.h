@@ -21,6 +21,7 @@ enum class Spread : std::uint8_t { kRoundRobin, kRandom, kIdle };
 struct LoadOptions {
   Address server{.host = "127.0.0.1", .port = 11211};
   ProtocolKind protocol = ProtocolKind::kMemcached;
+  bool single_port = false;        // over kernel UDP: all queues of the server are on one port
   std::int64_t threads = 1;        // 1 to 64; over DPDK one
   std::vector<std::int64_t> cpus;  // thread i runs on cpus[i % size]; empty: anywhere
   // Of all threads together, threads to 10000; 50, or one for each thread where these are sockets

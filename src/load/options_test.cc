@@ -79,6 +79,8 @@ TEST(LoadOptions, RefusesContradictions) {
                 o.kernel_times = true;
               }),
               HasSubstr("--kernel-times needs TCP"));
+  EXPECT_EQ(error_after([](auto& o) { o.single_port = true; }),
+            "--single-port needs --protocol=udp");
   EXPECT_THAT(error_after([](auto& o) {
                 o.protocol = ProtocolKind::kDpdk;
                 o.threads = 2;

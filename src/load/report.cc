@@ -79,6 +79,7 @@ Json datagrams_json(const SessionCounters& counters) {
 Json options_json(const LoadOptions& o) {
   Json out = {{"server", o.server.text()},
               {"protocol", protocol_name(o.protocol)},
+              {"single_port", o.single_port},
               {"mode", mode_name(o)},
               {"threads", o.threads},
               {"cpus", o.cpus},

@@ -74,6 +74,16 @@ def test_closed_and_open_loop(udp_server):
     assert report["classes"]["all"]["count"] == report["issued"]
 
 
+def test_a_single_port(start_any):
+    port = harness.free_ports(1)
+    start_any("--transport=tcp,udp", f"--datagram-port={port}", "-t", "2", "--datagram-single-port",
+              f"--rx-queues={QUEUES}")
+    report = load("--protocol=udp", f"--server={harness.HOST}:{port}", "--single-port", *DATA,
+                  "--closed", "--depth=8", "--connections=3", "--verify")
+    check(report, "udp")
+    assert report["options"]["single_port"] is True
+
+
 def test_what_is_stored_is_what_tcp_reads(start_any):
     base = harness.free_ports(1)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "1")
@@ -100,6 +110,7 @@ def test_a_server_that_is_down():
     (["--protocol=dpdk", "--threads=2"], "--threads=2"),
     (["--protocol=dpdk", "--dpdk-vhost=/x", "--server=name"], "--server=name"),
     (["--protocol=udp", "--dpdk-vhost=/x"], "--dpdk-vhost needs --protocol=dpdk"),
+    (["--single-port"], "--single-port needs --protocol=udp"),
     (["--protocol=tcp"], "tcp"),
 ])
 def test_options_that_make_no_sense(args, message):
