@@ -14,7 +14,9 @@
 namespace minos {
 namespace {
 
-constexpr std::uint16_t kDefaultPort = 11211;
+// Of minosd.
+constexpr std::uint16_t kTcpPort = 11211;
+constexpr std::uint16_t kUdpPort = 11300;
 
 std::unexpected<ClientError> failed(ClientStatus status, std::string message) {
   return std::unexpected(ClientError{.status = status, .message = std::move(message)});
@@ -52,7 +54,7 @@ std::expected<std::unique_ptr<Backend>, ClientError> open_backend(std::string_vi
   if (options.timeout.count() <= 0) {
     return failed(ClientStatus::kInvalid, "the timeout must be above 0");
   }
-  const auto address = parse_address(url.substr(end + 3), kDefaultPort);
+  const auto address = parse_address(url.substr(end + 3), tcp ? kTcpPort : kUdpPort);
   if (!address) return failed(ClientStatus::kInvalid, address.error());
   if (!tcp) return open_udp(*address, options);
   return MemcachedBackend::open(*address, options.requests_max, options.timeout);

@@ -82,7 +82,8 @@ class Client {
   using Stats = std::vector<std::pair<std::string, std::string>>;
 
   // `udp://HOST:PORT`, the port being that of the first queue; `tcp://` or `memcached://HOST:PORT`.
-  // Without a port: 11211. Over UDP nothing is sent before the first request.
+  // Without a port: 11300 over UDP, 11211 over TCP. Over UDP nothing is sent before the first
+  // request.
   static Result<Client> open(std::string_view url, const ClientOptions& options = {});
   Client(Client&& other) noexcept;
   Client& operator=(Client&& other) noexcept;

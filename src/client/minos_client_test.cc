@@ -2,12 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <string>
 #include <vector>
 
 #include "base/prng.h"
 #include "client/testing/udp_model_server.h"
+#include "transport/fd.h"
 
 // A Client over real UDP on loopback, against the model server.
 namespace minos {
@@ -145,6 +148,29 @@ TEST(ClientWithoutServer, TimesOut) {
   const auto stored = client->set("k", "v");
   EXPECT_EQ(stored.error().status, ClientStatus::kTimeout);
   EXPECT_FALSE(stored.error().maybe_executed) << "it never got a token, so it was never sent";
+}
+
+TEST(ClientUrl, WithoutAPortItIsThatOfMinosd) {
+  // Loopback addresses that nobody else uses.
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(11300);
+  at.sin_addr.s_addr = htonl(0x7f4d0001);
+  const Fd udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (::bind(udp.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
+    GTEST_SKIP() << "a server has this port at every address";
+  }
+  ClientOptions options;
+  options.timeout = std::chrono::milliseconds(50);
+  auto client = Client::open("udp://127.77.0.1", options);
+  ASSERT_TRUE(client);
+  EXPECT_EQ(client->ping().error().status, ClientStatus::kTimeout);
+  char byte = 0;
+  EXPECT_EQ(::recv(udp.get(), &byte, 1, 0), 1) << "nothing came to port 11300";
+  const auto tcp = Client::open("tcp://127.77.0.2");
+  if (!tcp) {
+    EXPECT_THAT(tcp.error().message, HasSubstr("127.77.0.2:11211"));
+  }
 }
 
 TEST(ClientUrl, SaysWhatIsWrong) {
