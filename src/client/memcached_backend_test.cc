@@ -130,6 +130,14 @@ TEST_F(ClientOverTcp, RequestsArePipelined) {
   }
 }
 
+TEST_F(ClientOverTcp, NoTimeoutIsTooLong) {
+  Client client = open(std::chrono::nanoseconds::max());
+  const auto stored = client.set("k", "v");
+  EXPECT_TRUE(stored) << stored.error().message;
+  const auto got = client.get("k");
+  EXPECT_TRUE(got) << got.error().message;
+}
+
 TEST_F(ClientOverTcp, AServerThatIsSilentTimesOut) {
   const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};

@@ -17,6 +17,8 @@ namespace {
 // Of minosd.
 constexpr std::uint16_t kTcpPort = 11211;
 constexpr std::uint16_t kUdpPort = 11300;
+// Longer ones are taken for this, so that no sum of a time and a timeout overflows.
+constexpr std::chrono::nanoseconds kTimeoutMax = std::chrono::hours(24);
 
 std::unexpected<ClientError> failed(ClientStatus status, std::string message) {
   return std::unexpected(ClientError{.status = status, .message = std::move(message)});
@@ -40,7 +42,7 @@ std::expected<std::unique_ptr<Backend>, ClientError> open_udp(const Address& add
 }
 
 std::expected<std::unique_ptr<Backend>, ClientError> open_backend(std::string_view url,
-                                                                  const ClientOptions& options) {
+                                                                  ClientOptions options) {
   const std::size_t end = url.find("://");
   const std::string_view scheme = url.substr(0, end == url.npos ? 0 : end);
   const bool tcp = scheme == "tcp" || scheme == "memcached";
@@ -54,6 +56,7 @@ std::expected<std::unique_ptr<Backend>, ClientError> open_backend(std::string_vi
   if (options.timeout.count() <= 0) {
     return failed(ClientStatus::kInvalid, "the timeout must be above 0");
   }
+  options.timeout = std::min(options.timeout, kTimeoutMax);
   const auto address = parse_address(url.substr(end + 3), tcp ? kTcpPort : kUdpPort);
   if (!address) return failed(ClientStatus::kInvalid, address.error());
   if (!tcp) return open_udp(*address, options);

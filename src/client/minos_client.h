@@ -20,7 +20,7 @@ namespace minos {
 
 struct ClientOptions {
   // From a request to its end, whatever happens in between; large values have longer, by 1 s for
-  // every 16 MiB.
+  // every 16 MiB. More than a day is a day.
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
   std::uint32_t requests_max = 1024;  // at a time; 1 to 65535
   // UDP: the server has one port, rather than one for each of its queues.

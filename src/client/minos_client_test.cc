@@ -136,6 +136,17 @@ TEST_P(ClientOverUdp, ManyAtOnce) {
   EXPECT_EQ(values.back().error().status, ClientStatus::kInvalid);
 }
 
+TEST_P(ClientOverUdp, NoTimeoutIsTooLong) {
+  ClientOptions patient = options();
+  patient.timeout = std::chrono::nanoseconds::max();
+  auto client = Client::open("udp://127.0.0.1:" + std::to_string(server_.port()), patient);
+  ASSERT_TRUE(client) << client.error().message;
+  const auto stored = client->set("k", random_bytes(5000));
+  EXPECT_TRUE(stored) << stored.error().message;
+  const auto got = client->get("k");
+  EXPECT_TRUE(got) << got.error().message;
+}
+
 TEST(ClientWithoutServer, TimesOut) {
   ClientOptions options;
   options.timeout = std::chrono::milliseconds(100);
