@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "client/key.h"
+
 namespace minos {
 namespace {
 
@@ -17,6 +19,14 @@ SessionOptions with_window(SessionOptions options, std::uint32_t window_bytes) {
 // What a poll sends at most before it looks for replies.
 constexpr int kSendBatchesMax = 16;
 
+// Why the session did not take it.
+std::string refusal(const SessionRequest& request, ClientStatus status) {
+  if (status == ClientStatus::kInvalid && takes_key(request.op)) {
+    if (auto fits = check_key_length(request.key); !fits) return fits.error();
+  }
+  return std::string(status_text(status));
+}
+
 }  // namespace
 
 DatagramBackend::DatagramBackend(std::unique_ptr<DatagramChannel> channel, SessionOptions options)
@@ -26,7 +36,7 @@ std::expected<void, ClientError> DatagramBackend::start(const SessionRequest& re
   const auto taken = session_.submit(request, backend_now());
   if (taken) return {};
   return std::unexpected(
-      ClientError{.status = taken.error(), .message = std::string(status_text(taken.error()))});
+      ClientError{.status = taken.error(), .message = refusal(request, taken.error())});
 }
 
 void DatagramBackend::send(Nanos now) {

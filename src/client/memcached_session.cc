@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "client/key.h"
 
 namespace minos {
 namespace {
@@ -118,18 +119,10 @@ std::optional<ClientStatus> status_of(DatagramOp op, std::string_view line) {
   return fine ? std::optional(ClientStatus::kOk) : std::nullopt;
 }
 
-bool has_key(DatagramOp op) {
-  return op != DatagramOp::kNoop && op != DatagramOp::kStats && op != DatagramOp::kFlushAll;
-}
-
 }  // namespace
 
 std::expected<void, std::string> check_key(std::string_view key) {
-  if (key.empty()) return std::unexpected("the key is empty");
-  if (key.size() > kKeyBytesMax) {
-    return std::unexpected(
-        fmt::format("the key has {} bytes, at most {} are allowed", key.size(), kKeyBytesMax));
-  }
+  if (auto fits = check_key_length(key); !fits) return fits;
   const auto forbidden = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f'; };
   if (std::ranges::any_of(key, forbidden)) {
     return std::unexpected("the key contains a space or a control character");
@@ -143,7 +136,7 @@ std::expected<void, ClientError> MemcachedSession::submit(const SessionRequest& 
     return std::unexpected(ClientError{.status = status, .message = std::move(message)});
   };
   if (request.op == DatagramOp::kMultiGet) return refused(ClientStatus::kInvalid, "no multi-get");
-  if (has_key(request.op)) {
+  if (takes_key(request.op)) {
     if (auto valid = check_key(request.key); !valid) {
       return refused(ClientStatus::kInvalid, valid.error());
     }

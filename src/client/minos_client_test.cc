@@ -99,7 +99,12 @@ TEST_P(ClientOverUdp, EveryCall) {
   EXPECT_TRUE(client.flush_all());
   EXPECT_EQ(*client.get("k"), std::nullopt);
   EXPECT_EQ(client.get("").error().status, ClientStatus::kInvalid);
-  EXPECT_EQ(client.set(std::string(251, 'k'), "").error().status, ClientStatus::kInvalid);
+  EXPECT_EQ(client.get("").error().message, "the key is empty");
+  const auto long_key = client.set(std::string(251, 'k'), "");
+  EXPECT_EQ(long_key.error().status, ClientStatus::kInvalid);
+  EXPECT_EQ(long_key.error().message, "the key has 251 bytes, at most 250 are allowed");
+  const auto long_argument = client.stats(std::string(2000, 's'));
+  EXPECT_EQ(long_argument.error().message, status_text(ClientStatus::kInvalid));
 }
 
 TEST_P(ClientOverUdp, ManyAtOnce) {
