@@ -152,6 +152,21 @@ void settle_addresses(ServerOptions& options) {
   if (!options.has(TransportKind::kTcp) || !options.unix_socket.empty()) options.listen.clear();
 }
 
+// An option of a device that is not served would be without effect; empty: there is none.
+std::string device_error(const ServerOptions& options) {
+  if (options.has(TransportKind::kXdp) != !options.xdp_interface.empty()) {
+    return "--transport=xdp and --xdp-interface=NAME need each other";
+  }
+  if (!options.has(TransportKind::kXdp) && options.xdp_address) {
+    return "--xdp-address needs --transport=xdp";
+  }
+  if (options.has(TransportKind::kDpdk)) return {};
+  if (!options.dpdk_vhost.empty()) return "--dpdk-vhost needs --transport=dpdk";
+  if (!options.dpdk_arguments.empty()) return "--dpdk-args needs --transport=dpdk";
+  const bool has_address = options.dpdk_address != ServerOptions().dpdk_address;
+  return has_address ? "--dpdk-address needs --transport=dpdk" : "";
+}
+
 // What no single option can check.
 std::expected<void, std::string> check_together(const ServerOptions& options) {
   const std::uint64_t memory_min = KvStore::memory_bytes_min(options.threads);
@@ -172,9 +187,7 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
         "--datagram-single-port: with --transport={} each receive queue has a port of its own",
         options.has(TransportKind::kDpdk) ? "dpdk" : "xdp"));
   }
-  if (options.has(TransportKind::kXdp) != !options.xdp_interface.empty()) {
-    return std::unexpected("--transport=xdp and --xdp-interface=NAME need each other");
-  }
+  if (std::string error = device_error(options); !error.empty()) return std::unexpected(error);
   if (options.serves_datagrams() && options.datagram_port + ports - 1 > 65535) {
     return std::unexpected(fmt::format(
         "--datagram-port {}: must be at most {}, so that each of {} receive queues has a "

@@ -238,6 +238,12 @@ TEST(Options, ValuesOutOfRangeNameWhatIsAllowed) {
               HasSubstr("with --transport=xdp each receive queue has a port of its own"));
   EXPECT_THAT(refused("--transport=xdp"), HasSubstr("--xdp-interface=NAME need each other"));
   EXPECT_THAT(refused("--xdp-interface=eth0"), HasSubstr("--xdp-interface=NAME need each other"));
+  EXPECT_EQ(refused("--xdp-address=10.1.1.1"), "minosd: --xdp-address needs --transport=xdp");
+  for (const std::string option : {"--dpdk-vhost", "--dpdk-args", "--dpdk-address"}) {
+    const std::string value = option == "--dpdk-address" ? "10.1.1.1" : "x";
+    EXPECT_EQ(refused("--transport=tcp,udp " + option + "=" + value),
+              "minosd: " + option + " needs --transport=dpdk");
+  }
   EXPECT_THAT(refused("--xdp-address=fe80::1"), HasSubstr("must be an IPv4 address"));
   EXPECT_THAT(refused("--dispatchers 0"), HasSubstr("from 1 to 127"));
   for (const char* bad : {"4-", "-4", "7-4", "0,0", "0-3,2", "a", "", "1024", "0,"}) {
