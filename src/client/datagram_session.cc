@@ -262,6 +262,7 @@ void DatagramSession::on_timer(Slot& slot, Nanos now) {
   if (slot.attempts < 255) ++slot.attempts;
   ++counters_.retries;
   change_patience(kPatienceOfRetry);
+  unjudged_ = std::min(unjudged_ + 1, kUnjudgedMax);
   resend(slot);
   arm_retry(slot, now);
 }

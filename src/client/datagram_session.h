@@ -186,18 +186,20 @@ class DatagramSession {
   Nanos deviation_{0};
   // Factor of what to wait before a retry. A reply that nobody waits for any more says that a
   // request was under way when it was sent again: retries must not add to what a server that is
-  // behind has to do. It grows where more than three of four retries turn out like that, so that
-  // what a network duplicates does not count.
-  static constexpr double kPatienceMax = 25;
+  // behind has to do. It grows where more than nine of ten retries turn out like that, so that
+  // what a network duplicates does not count, and no retry counts twice.
+  static constexpr double kPatienceMax = 5;
   static constexpr double kPatienceOfLate = 1.25;
-  static constexpr double kPatienceOfRetry = 0.846;  // kPatienceOfLate to the power of -3/4
+  static constexpr double kPatienceOfRetry = 0.818;  // kPatienceOfLate to the power of -9/10
   static constexpr double kPatienceOfFirst = 0.995;  // answered without a retry
   void change_patience(double factor) {
     patience_ = std::clamp(patience_ * factor, 1.0, kPatienceMax);
   }
+  static constexpr std::uint32_t kUnjudgedMax = 64;
   double patience_ = 1;
-  std::uint32_t large_ = 0;  // values that are being received
-  bool proven_ = false;      // the server takes our token
+  std::uint32_t unjudged_ = 0;  // retries, of late, that may still turn out needless
+  std::uint32_t large_ = 0;     // values that are being received
+  bool proven_ = false;         // the server takes our token
 };
 
 }  // namespace minos

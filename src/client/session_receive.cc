@@ -62,7 +62,10 @@ void DatagramSession::receive(const InDatagram& datagram, Nanos now) {
   Slot* const slot = addressee(datagram, header);
   if (slot == nullptr) {
     ++counters_.late;
-    change_patience(kPatienceOfLate);
+    if (unjudged_ > 0) {
+      --unjudged_;
+      change_patience(kPatienceOfLate);
+    }
     return;
   }
   const bool same_op = header.op == slot->op || (slot->op == DatagramOp::kGat && slot->inbound &&

@@ -68,7 +68,7 @@ KeySpace::Options small_space() {
 class World {
  public:
   explicit World(const Faults& faults, std::uint32_t channels = 1, std::uint32_t requests_max = 64,
-                 std::size_t receive_max = 1000)
+                 std::size_t receive_max = 1000, Nanos timeout = millis(500))
       : keys_(small_space()), server_(ModelOptions{.queues = 2}) {
     DatagramChannels all;
     for (std::uint32_t i = 0; i < channels; ++i) {
@@ -79,7 +79,7 @@ class World {
     }
     loop_ = std::make_unique<DatagramLoop>(std::move(all), keys_,
                                            DatagramLoop::Options{.verify = true,
-                                                                 .timeout = millis(500),
+                                                                 .timeout = timeout,
                                                                  .requests_max = requests_max,
                                                                  .seed = 7,
                                                                  .server = "the model",
@@ -138,7 +138,9 @@ std::map<ReplyStatus, int> by_status(const std::vector<LoadLoop::Arrived>& arriv
 class DatagramLoopLoss : public ::testing::TestWithParam<double> {};
 
 TEST_P(DatagramLoopLoss, EveryValueComesBackOnce) {
-  World world({.lost = GetParam(), .duplicated = GetParam()}, 3);
+  // Of a request that needs ten tries, each later than the last.
+  constexpr Nanos kTimeout = std::chrono::seconds(3);
+  World world({.lost = GetParam(), .duplicated = GetParam()}, 3, 64, 1000, kTimeout);
   const auto sets = world.of_every_key(LoadOp::kSet);
   EXPECT_EQ(by_status(world.run(sets)), (std::map<ReplyStatus, int>{{ReplyStatus::kStored, 205}}));
   const auto gets = world.of_every_key(LoadOp::kGet);
