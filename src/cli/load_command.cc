@@ -106,7 +106,7 @@ int print_report(const Arguments& arguments, const LoadReport& report, std::ofst
   if (!arguments.json || !arguments.json_file.empty()) {
     fmt::print("{}", load_report_text(arguments.load, report));
   }
-  if (!report.first_refusal.empty()) {
+  if (!report.first_refusal.empty() && !report.error.contains(report.first_refusal)) {
     fmt::print(stderr, "minos load: the first error reply was: {}\n", report.first_refusal);
   }
   if (!report.error.empty()) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/status.h"
 #include "client/udp_channel.h"
 #include "load/datagram_counters.h"
 #include "load/load_thread.h"
@@ -53,8 +54,8 @@ class Generator {
     if (!stop_ && !options_.preload_only) run();
     for (const LoadThread& thread : threads_) {
       if (report_.error.empty()) report_.error = thread.failure();
-      if (report_.first_refusal.empty()) report_.first_refusal = thread.first_refusal();
     }
+    note_first_refusal();
     const bool interrupted = hooks_.interrupted != nullptr && *hooks_.interrupted;
     if (report_.error.empty() && interrupted) report_.error = "interrupted";
     return std::move(report_);
@@ -85,6 +86,12 @@ class Generator {
     if (hooks_.progress && !stop_) hooks_.progress(progress());
   }
 
+  void note_first_refusal() {
+    for (const LoadThread& thread : threads_) {
+      if (report_.first_refusal.empty()) report_.first_refusal = thread.first_refusal();
+    }
+  }
+
   void preload() {
     const Nanos start = monotonic_now();
     const auto total = static_cast<std::uint64_t>(
@@ -106,8 +113,13 @@ class Generator {
     for (const LoadThread& thread : threads_) {
       if (!thread.failure().empty()) return;
     }
-    report_.error = fmt::format("the server refused {} of {} values to preload",
-                                report_.preload_refused, report_.preloaded);
+    note_first_refusal();
+    // What was not answered at all is no refusal of a loop.
+    const std::string_view first = report_.first_refusal.empty()
+                                       ? status_text(ClientStatus::kTimeout)
+                                       : std::string_view(report_.first_refusal);
+    report_.error = fmt::format("the server refused {} of {} values to preload, the first: {}",
+                                report_.preload_refused, report_.preloaded, first);
     stop_ = true;
   }
 

@@ -257,7 +257,9 @@ TEST(Generator, StopsAtARefusedPreload) {
   LoadOptions options = short_load(server);
   options.closed = true;
   const LoadReport report = run_load(options, {});
-  EXPECT_EQ(report.error, "the server refused 505 of 505 values to preload");
+  EXPECT_EQ(report.error,
+            "the server refused 505 of 505 values to preload, the first: "
+            "SERVER_ERROR out of memory");
   EXPECT_EQ(report.first_refusal, "SERVER_ERROR out of memory");
   EXPECT_FALSE(report.recorder);
 }

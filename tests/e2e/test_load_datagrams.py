@@ -84,6 +84,14 @@ def test_a_single_port(start_any):
     assert report["options"]["single_port"] is True
 
 
+def test_a_refused_preload_says_why(start_any):
+    port = harness.free_ports(1)
+    start_any("--transport=tcp,udp", f"--datagram-port={port}", "-t", "1", "-I", "100k")
+    report = load("--protocol=udp", f"--server={harness.HOST}:{port}", *KEYS, "--preload-only",
+                  code=1)
+    assert "values to preload, the first: the value is too large" in report["error"]
+
+
 def test_what_is_stored_is_what_tcp_reads(start_any):
     base = harness.free_ports(1)
     server = start_any("--transport=tcp,udp", f"--datagram-port={base}", "-t", "1")
