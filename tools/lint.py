@@ -32,7 +32,8 @@ ROOMS = {
     "client": ["wire"],
     "load": ["wire", "client"],
     "sim": ["worker", "load"],
-    "cli": ["server", "client", "load", "sim"],
+    "experiment": ["sim"],
+    "cli": ["server", "client", "load", "sim", "experiment"],
 }
 
 # Rooms that know no clock, thread or socket, so that the simulator can run them.
