@@ -23,6 +23,8 @@ test_packages=(
   libdpdk-dev
   # The AF_XDP data plane, the same; its tests make networks of their own.
   libxdp-dev iproute2
+  # The browser that opens the report of `minos experiment`.
+  chromium
 )
 
 packages=()

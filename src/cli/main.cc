@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_codes.h"
+#include "cli/experiment_command.h"
 #include "cli/kv_commands.h"
 #include "cli/load_command.h"
 #include "cli/sim_command.h"
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   int exit_code = minos::kExitFine;
   minos::add_load_command(app, exit_code);
   minos::add_sim_command(app, exit_code);
+  minos::add_experiment_command(app, exit_code);
   minos::add_kv_commands(app, exit_code);
   try {
     app.parse(argc, argv);
