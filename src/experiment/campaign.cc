@@ -40,8 +40,8 @@ class Runner {
     working_ = jobs;
     for (unsigned i = 0; i < jobs; ++i) threads.emplace_back([this] { work(); });
     std::unique_lock lock(mutex_);
-    while (working_ > 0) {
-      changed_.wait_for(lock, kProgressInterval, [this] { return working_ == 0; });
+    for (bool ended = false; !ended;) {
+      ended = changed_.wait_for(lock, kProgressInterval, [this] { return working_ == 0; });
       progress.done = done_;
       progress.elapsed = std::chrono::steady_clock::now() - start;
       if (!hooks_.progress) continue;
