@@ -22,7 +22,7 @@ void XdpRxQueue::refill() {
   std::uint32_t frames = 0;
   for (RxFrameRecord* record = free_.take_all(); record != nullptr; record = record->next) {
     std::uint32_t at = 0;
-    // It holds all of them.
+    // It holds all of them twice.
     CHECK(::xsk_ring_prod__reserve(&socket_.fill, 1, &at) == 1);
     const auto index = static_cast<std::uint64_t>(record - records_->data());
     *::xsk_ring_prod__fill_addr(&socket_.fill, at) = index * kXdpFrameBytes;

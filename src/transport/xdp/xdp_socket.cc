@@ -34,7 +34,9 @@ std::expected<std::unique_ptr<XdpSocket>, std::string> XdpSocket::open(const Opt
   if (memory == MAP_FAILED) return std::unexpected(failed("get memory", options, errno));
   socket->memory_ = static_cast<char*>(memory);
   xsk_umem_config umem{};
-  umem.fill_size = kXdpRxFrames;
+  // Twice as many as there are: the kernel hands over what it has received into a frame before it
+  // says that the frame's place in this ring is free, and by then it may be given to it again.
+  umem.fill_size = 2 * kXdpRxFrames;
   umem.comp_size = kXdpTxFrames;
   umem.frame_size = kXdpFrameBytes;
   int error = ::xsk_umem__create(&socket->umem_, memory, kMemoryBytes, &socket->fill,
