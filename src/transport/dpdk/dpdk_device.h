@@ -16,20 +16,16 @@
 #include "transport/dpdk/steering.h"
 #include "transport/dpdk/tx_queue.h"
 #include "transport/frame/frame.h"
+#include "transport/frame/frame_replies.h"
 #include "transport/plane.h"
 #include "transport/rx_queue_lock.h"
 
 namespace minos {
 
 // What one worker's port did; any thread reads.
-struct DpdkCounters {
-  SharedCounter received;                          // datagrams for us
-  std::array<SharedCounter, kFrameDrops> dropped;  // by FrameDrop
-  SharedCounter answered;                          // ARP and ICMP echo
-  SharedCounter no_room;                           // small replies that found none
-  SharedCounter unsendable;                        // to a peer that is no IPv4 address
+struct DpdkCounters : FrameCounters {
+  SharedCounter answered;  // ARP and ICMP echo
   TxCounters tx;
-  SharedCounter not_kept;  // packets that keep() had to refuse
 };
 
 // One Ethernet device of DPDK as a data plane: RX queue q is UDP port base_port + q of one IPv4

@@ -42,11 +42,10 @@ DpdkPort::DpdkPort(DpdkDevice& device, std::uint16_t worker, std::uint8_t plane)
       eth_id_(device.eth().id()),
       plane_(plane),
       self_(device.self()),
-      writer_(self_.mac, self_.address),
       counters_(device.counters(worker)),
       kept_(device.kept(worker)),
       tx_(device.eth(), worker, counters_.tx),
-      large_tx_(open_large_tx(worker)) {}
+      replies_(self_, counters_, tx_, open_large_tx(worker)) {}
 
 DpdkPort::~DpdkPort() {
   free_received();
@@ -123,46 +122,6 @@ void DpdkPort::answer_or_drop(std::string_view frame, FrameDrop why) {
     }
   }
   counters_.dropped[static_cast<std::size_t>(why)].add(1);
-}
-
-void DpdkPort::write_front(char* frame, const Peer& peer, std::size_t payload_bytes) {
-  const auto port = static_cast<std::uint16_t>(self_.base_port + peer.queue.value);
-  writer_.write(frame, peer, port, payload_bytes);
-}
-
-char* DpdkPort::room(const Peer& peer) {
-  if (!is_ipv4(peer)) [[unlikely]] {
-    counters_.unsendable.add(1);
-    return nullptr;
-  }
-  room_ = tx_.room(TxQueue::Kind::kSmall);
-  if (room_ == nullptr) [[unlikely]] {
-    counters_.no_room.add(1);
-    return nullptr;
-  }
-  room_peer_ = peer;
-  return room_ + kFrameFrontBytes;
-}
-
-void DpdkPort::commit(std::size_t bytes) {
-  CHECK(room_ != nullptr && bytes <= kDatagramBytesMax);
-  write_front(room_, room_peer_, bytes);
-  tx_.commit(kFrameFrontBytes + bytes);
-  room_ = nullptr;
-}
-
-bool DpdkPort::gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) {
-  if (!is_ipv4(peer)) [[unlikely]] {
-    // True: later it would not go either.
-    counters_.unsendable.add(1);
-    return true;
-  }
-  char* frame = large_tx_.room(TxQueue::Kind::kLarge);
-  if (frame == nullptr) return false;  // tried again: nothing is lost
-  const std::size_t bytes = write_payload(frame + kFrameFrontBytes, front, parts);
-  write_front(frame, peer, bytes);
-  large_tx_.commit(kFrameFrontBytes + bytes);
-  return true;
 }
 
 KeptPacket DpdkPort::keep(const RxPacket& packet) {

@@ -10,6 +10,7 @@
 
 #include "transport/dpdk/dpdk_device.h"
 #include "transport/dpdk/tx_queue.h"
+#include "transport/frame/frame_replies.h"
 #include "wire/packet.h"
 
 namespace minos {
@@ -31,9 +32,11 @@ class DpdkPort final : public DatagramPort {
   // A quota below EthPort::rx_burst_min() may be exceeded up to that.
   void receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket>& packets,
                std::uint32_t& full) override;
-  char* room(const Peer& peer) override;
-  void commit(std::size_t bytes) override;
-  bool gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) override;
+  char* room(const Peer& peer) override { return replies_.room(peer); }
+  void commit(std::size_t bytes) override { replies_.commit(bytes); }
+  bool gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) override {
+    return replies_.gather(peer, front, parts);
+  }
   KeptPacket keep(const RxPacket& packet) override;
   void flush() override;
 
@@ -41,21 +44,17 @@ class DpdkPort final : public DatagramPort {
   void free_received();
   void take(std::span<rte_mbuf*> frames, std::vector<RxPacket>& packets);
   void answer_or_drop(std::string_view frame, FrameDrop why);
-  void write_front(char* frame, const Peer& peer, std::size_t payload_bytes);
   TxQueue& open_large_tx(std::uint16_t worker);
 
   DpdkDevice& device_;
   const std::uint16_t eth_id_;
   const std::uint8_t plane_;
   const FrameSelf self_;
-  const FrameWriter writer_;
   DpdkCounters& counters_;
   std::atomic<std::uint32_t>& kept_;
   TxQueue tx_;
-  std::optional<TxQueue> own_large_tx_;
-  TxQueue& large_tx_;     // tx_, where the device has no other
-  char* room_ = nullptr;  // where the frame of room() starts
-  Peer room_peer_;
+  std::optional<TxQueue> own_large_tx_;  // where the device has one for it
+  FrameReplies<TxQueue> replies_;
   std::array<rte_mbuf*, kRxHeldMax> received_{};
   std::size_t received_count_ = 0;
 };

@@ -12,6 +12,7 @@
 #include "base/histogram.h"
 #include "base/units.h"
 #include "transport/frame/frame.h"
+#include "transport/frame/frame_replies.h"
 #include "transport/plane.h"
 #include "transport/rx_queue_lock.h"
 #include "transport/xdp/xdp_program.h"
@@ -22,12 +23,7 @@
 namespace minos {
 
 // What one worker's port did; any thread reads.
-struct XdpCounters {
-  SharedCounter received;                          // datagrams for us
-  std::array<SharedCounter, kFrameDrops> dropped;  // by FrameDrop
-  SharedCounter no_room;                           // small replies that found none
-  SharedCounter unsendable;                        // to a peer that is no IPv4 address
-  SharedCounter not_kept;                          // packets that keep() had to refuse
+struct XdpCounters : FrameCounters {
   XdpTxCounters tx;
 };
 

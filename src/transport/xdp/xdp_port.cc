@@ -29,9 +29,9 @@ XdpPort::XdpPort(XdpDevice& device, std::uint16_t tx_queue, std::uint8_t plane)
     : device_(device),
       plane_(plane),
       self_(device.self()),
-      writer_(self_.mac, self_.address),
       counters_(device.counters(tx_queue)),
-      tx_(device.socket(tx_queue), counters_.tx) {}
+      tx_(device.socket(tx_queue), counters_.tx),
+      replies_(self_, counters_, tx_, tx_) {}
 
 XdpPort::~XdpPort() {
   free_received();
@@ -104,45 +104,6 @@ void XdpPort::take(std::span<const RxFrame> frames, std::vector<RxPacket>& packe
     packet.buffer = frame.record;
   }
   if (datagrams > 0) counters_.received.add(datagrams);
-}
-
-void XdpPort::write_front(char* frame, const Peer& peer, std::size_t payload_bytes) {
-  const auto port = static_cast<std::uint16_t>(self_.base_port + peer.queue.value);
-  writer_.write(frame, peer, port, payload_bytes);
-  tx_.commit(kFrameFrontBytes + payload_bytes);
-}
-
-char* XdpPort::room(const Peer& peer) {
-  if (!is_ipv4(peer)) [[unlikely]] {
-    counters_.unsendable.add(1);
-    return nullptr;
-  }
-  room_ = tx_.room(XdpTxQueue::Kind::kSmall);
-  if (room_ == nullptr) [[unlikely]] {
-    counters_.no_room.add(1);
-    return nullptr;
-  }
-  room_peer_ = peer;
-  return room_ + kFrameFrontBytes;
-}
-
-void XdpPort::commit(std::size_t bytes) {
-  CHECK(room_ != nullptr && bytes <= kDatagramBytesMax);
-  write_front(room_, room_peer_, bytes);
-  room_ = nullptr;
-}
-
-bool XdpPort::gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) {
-  if (!is_ipv4(peer)) [[unlikely]] {
-    // True: later it would not go either.
-    counters_.unsendable.add(1);
-    return true;
-  }
-  char* const frame = tx_.room(XdpTxQueue::Kind::kLarge);
-  if (frame == nullptr) return false;
-  const std::size_t bytes = write_payload(frame + kFrameFrontBytes, front, parts);
-  write_front(frame, peer, bytes);
-  return true;
 }
 
 KeptPacket XdpPort::keep(const RxPacket& packet) {

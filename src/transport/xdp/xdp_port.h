@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "transport/frame/frame_replies.h"
 #include "transport/plane.h"
 #include "transport/xdp/xdp_device.h"
 #include "transport/xdp/xdp_tx_queue.h"
@@ -31,9 +32,11 @@ class XdpPort final : public DatagramPort, public Sleeper {
 
   void receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket>& packets,
                std::uint32_t& full) override;
-  char* room(const Peer& peer) override;
-  void commit(std::size_t bytes) override;
-  bool gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) override;
+  char* room(const Peer& peer) override { return replies_.room(peer); }
+  void commit(std::size_t bytes) override { replies_.commit(bytes); }
+  bool gather(const Peer& peer, std::string_view front, std::span<const iovec> parts) override {
+    return replies_.gather(peer, front, parts);
+  }
   KeptPacket keep(const RxPacket& packet) override;
   void flush() override { tx_.flush(); }
 
@@ -43,17 +46,14 @@ class XdpPort final : public DatagramPort, public Sleeper {
   void free_received();
   std::size_t receive_from(std::span<XdpRxQueue* const> sources, std::size_t wanted);
   void take(std::span<const RxFrame> frames, std::vector<RxPacket>& packets);
-  void write_front(char* frame, const Peer& peer, std::size_t payload_bytes);
   bool watch(Poller& poller, QueueId queue);
 
   XdpDevice& device_;
   const std::uint8_t plane_;
   const FrameSelf self_;
-  const FrameWriter writer_;
   XdpCounters& counters_;
   XdpTxQueue tx_;
-  char* room_ = nullptr;  // where the frame of room() starts
-  Peer room_peer_;
+  FrameReplies<XdpTxQueue> replies_;
   std::array<RxFrame, kRxHeldMax> received_{};
   std::size_t received_count_ = 0;
   std::uint32_t rounds_ = 0;
