@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "client/key.h"
 #include "wire/datagram.h"
 
 namespace minos {
@@ -54,7 +53,7 @@ DatagramOp op_of(Client::Op op) {
 SessionRequest request_of(const Client::Operation& operation) {
   SessionRequest out;
   out.op = op_of(operation.op);
-  if (takes_key(out.op)) out.key = operation.key;
+  if (has_key(out.op)) out.key = operation.key;
   if (is_store(out.op) || out.op == DatagramOp::kStats) out.value = operation.value;
   out.flags = operation.flags;
   out.expiry = operation.expiry;

@@ -21,7 +21,7 @@ constexpr int kSendBatchesMax = 16;
 
 // Why the session did not take it.
 std::string refusal(const SessionRequest& request, ClientStatus status) {
-  if (status == ClientStatus::kInvalid && takes_key(request.op)) {
+  if (status == ClientStatus::kInvalid && has_key(request.op)) {
     if (auto fits = check_key_length(request.key); !fits) return fits.error();
   }
   return std::string(status_text(status));

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/hash.h"
 
 namespace minos {
 namespace {
@@ -20,11 +19,6 @@ constexpr std::uint32_t kWindowBytesMin = 16 * 1024;
 constexpr std::uint32_t kWriteId = 1U << 31;
 constexpr std::uint16_t kDatagramBytesMin = 600;
 static_assert(kDatagramBytesMin >= kDatagramFrontBytesMax + kFragmentBytesMin);
-
-bool has_key(DatagramOp op) {
-  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats &&
-         op != DatagramOp::kFlushAll;
-}
 
 // How many keys a multi-get asks for; 0 when it breaks the format.
 std::uint32_t count_keys(std::string_view payload) {
@@ -135,12 +129,9 @@ void DatagramSession::start(Slot& slot, Nanos now) {
     await(slot, now);
     return;
   }
-  const std::uint64_t hash = hash_key(slot.key_view()) >> 32;
-  slot.queue.value = static_cast<std::uint16_t>(hash * queues_ >> 32);
+  slot.queue = write_queue(slot.key_view(), queues_);
   Queue& queue = by_queue_[slot.queue.value];
-  const bool room = queue.unanswered.empty() ||
-                    queue.next_number - queue.unanswered.front().write_number < kWriteWindow;
-  if (room && queue.waiting.empty()) {
+  if (queue.has_room() && queue.waiting.empty()) {
     start_write(slot, now);
   } else {
     to_wait(slot, Slot::State::kWaitsForWrites, queue.waiting);
@@ -185,9 +176,7 @@ void DatagramSession::to_wait(Slot& slot, Slot::State state, StateList& list) {
 }
 
 void DatagramSession::release_writes(Queue& queue, Nanos now) {
-  while (!queue.waiting.empty() &&
-         (queue.unanswered.empty() ||
-          queue.next_number - queue.unanswered.front().write_number < kWriteWindow)) {
+  while (!queue.waiting.empty() && queue.has_room()) {
     start_write(queue.waiting.front(), now);
   }
 }

@@ -121,6 +121,10 @@ class DatagramSession {
     std::uint32_t next_number = 0;                  // of a write
     IntrusiveList<Slot, UnansweredTag> unanswered;  // writes, the oldest first
     StateList waiting;
+
+    bool has_room() {
+      return unanswered.empty() || next_number - unanswered.front().write_number < kWriteWindow;
+    }
   };
 
   // datagram_session.cc

@@ -6,11 +6,6 @@
 
 namespace minos {
 
-bool takes_key(DatagramOp op) {
-  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats &&
-         op != DatagramOp::kFlushAll;
-}
-
 std::expected<void, std::string> check_key_length(std::string_view key) {
   if (key.empty()) return std::unexpected("the key is empty");
   if (key.size() <= kKeyBytesMax) return {};

@@ -4,11 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "wire/datagram.h"
-
 namespace minos {
-
-bool takes_key(DatagramOp op);
 
 // The error says what is wrong with the key's length.
 std::expected<void, std::string> check_key_length(std::string_view key);

@@ -136,7 +136,7 @@ std::expected<void, ClientError> MemcachedSession::submit(const SessionRequest& 
     return std::unexpected(ClientError{.status = status, .message = std::move(message)});
   };
   if (request.op == DatagramOp::kMultiGet) return refused(ClientStatus::kInvalid, "no multi-get");
-  if (takes_key(request.op)) {
+  if (has_key(request.op)) {
     if (auto valid = check_key(request.key); !valid) {
       return refused(ClientStatus::kInvalid, valid.error());
     }

@@ -16,10 +16,6 @@ constexpr std::uint64_t kServiceSeed = 0x5eed0003;
 static_assert(kSetFragmentBytes ==
               kDatagramBytesMax - kDatagramHeaderBytes - 16 - KeySpace::kKeyBytes);
 
-std::uint32_t fragments(std::uint32_t bytes, std::uint32_t each) {
-  return bytes == 0 ? 1 : (bytes - 1) / each + 1;
-}
-
 }  // namespace
 
 CostBook::CostBook(const CostModel& model, std::uint64_t seed)

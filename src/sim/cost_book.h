@@ -90,9 +90,11 @@ constexpr std::uint32_t set_fragment_bytes(bool ideal, std::uint32_t value_bytes
   if (!ideal || value_bytes <= kSetFragmentBytes) return kSetFragmentBytes;
   return std::min((value_bytes + 1) / 2, kIdealFragmentBytes);
 }
-constexpr std::uint32_t set_fragments(bool ideal, std::uint32_t value_bytes) {
-  const std::uint32_t each = set_fragment_bytes(ideal, value_bytes);
+constexpr std::uint32_t fragments(std::uint32_t value_bytes, std::uint32_t each) {
   return value_bytes == 0 ? 1 : (value_bytes - 1) / each + 1;
+}
+constexpr std::uint32_t set_fragments(bool ideal, std::uint32_t value_bytes) {
+  return fragments(value_bytes, set_fragment_bytes(ideal, value_bytes));
 }
 
 inline SimActivity serving(const SimRequest& request) {

@@ -141,29 +141,30 @@ TEST(CostBook, SmallGetAndLargePacketCostWhatTheProfileSays) {
   EXPECT_NEAR(large / 1000, 0.25, 0.005);
 }
 
-TEST(Workload, SharesOfKeysAddUp) {
+TEST(SimWorkload, SharesOfKeysAddUp) {
   SimOptions options;
   options.keys = 1000;
   options.large_keys = 10;
   options.large_percent = 5;
   double all = 0;
   double large_share = 0;
-  Workload(options).for_each_key([&](std::uint32_t, std::uint32_t bytes, bool large, double share) {
-    all += share;
-    if (large) large_share += share;
-    EXPECT_EQ(large, bytes >= 1500);
-  });
+  SimWorkload(options).for_each_key(
+      [&](std::uint32_t, std::uint32_t bytes, bool large, double share) {
+        all += share;
+        if (large) large_share += share;
+        EXPECT_EQ(large, bytes >= 1500);
+      });
   EXPECT_NEAR(all, 1, 1e-9);
   EXPECT_NEAR(large_share, 0.05, 1e-9);
 }
 
 // What is said of keys is what is drawn.
-TEST(Workload, DrawsKeysByTheirShares) {
+TEST(SimWorkload, DrawsKeysByTheirShares) {
   SimOptions options;
   options.keys = 50;
   options.large_keys = 5;
   options.large_percent = 20;
-  Workload workload(options);
+  SimWorkload workload(options);
   std::vector<double> expected(55);
   workload.for_each_key(
       [&](std::uint32_t key, std::uint32_t, bool, double share) { expected[key] = share; });

@@ -109,7 +109,7 @@ SimLatency ClassRecorder::summary() const {
   return out;
 }
 
-void Recorder::issued(const SimRequest& request) {
+void SimRecorder::issued(const SimRequest& request) {
   if (request.number >= first_ + counted_) window_closed_ = true;
   if (!request.counted) return;
   ++open_;
@@ -117,12 +117,12 @@ void Recorder::issued(const SimRequest& request) {
   window_end_ = std::max(window_end_, request.due);
 }
 
-void Recorder::close(const SimRequest& request) {
+void SimRecorder::close(const SimRequest& request) {
   ++done_;
   if (request.counted) --open_;
 }
 
-void Recorder::answered(const SimRequest& request, Picos at) {
+void SimRecorder::answered(const SimRequest& request, Picos at) {
   close(request);
   fold(request.number);
   fold(static_cast<std::uint64_t>(at));
@@ -138,17 +138,17 @@ void Recorder::answered(const SimRequest& request, Picos at) {
   (request.large ? large_ : small_).record(latency, request.service, batch);
 }
 
-void Recorder::lost(const SimRequest& request) {
+void SimRecorder::lost(const SimRequest& request) {
   close(request);
   if (request.counted) ++lost_;
 }
 
-void Recorder::refused(const SimRequest& request, bool busy) {
+void SimRecorder::refused(const SimRequest& request, bool busy) {
   close(request);
   if (request.counted) ++(busy ? busy_ : missed_);
 }
 
-void Recorder::end_interval(Picos at, SimPoint& point) {
+void SimRecorder::end_interval(Picos at, SimPoint& point) {
   point.until = Nanos(at / kPicosPerNano);
   point.small_p99_us = interval_small_.quantile_us(0.99);
   point.large_p99_us = interval_large_.quantile_us(0.99);
@@ -160,7 +160,7 @@ void Recorder::end_interval(Picos at, SimPoint& point) {
   interval_large_.clear();
 }
 
-void Recorder::fill(SimResult& result) const {
+void SimRecorder::fill(SimResult& result) const {
   result.small = small_.summary();
   result.large = large_.summary();
   result.all = ClassRecorder::summary(small_, large_);

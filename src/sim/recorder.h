@@ -56,10 +56,10 @@ class ClassRecorder {
 };
 
 // What becomes of requests. One owner.
-class Recorder {
+class SimRecorder {
  public:
   // `timeline`: whether points will be asked for.
-  Recorder(std::uint64_t first_counted, std::uint64_t counted, bool timeline)
+  SimRecorder(std::uint64_t first_counted, std::uint64_t counted, bool timeline)
       : first_(first_counted), counted_(counted), timeline_(timeline) {}
 
   bool counts(std::uint64_t number) const { return number >= first_ && number - first_ < counted_; }

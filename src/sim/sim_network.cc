@@ -24,8 +24,8 @@ constexpr std::size_t kFrontBytes = kDatagramBytesMax - kSetFragmentBytes;
 
 }  // namespace
 
-SimNetwork::SimNetwork(const SimOptions& options, const Workload& workload,
-                       const AddressTokens& tokens, std::uint16_t queues, Recorder& recorder)
+SimNetwork::SimNetwork(const SimOptions& options, const SimWorkload& workload,
+                       const AddressTokens& tokens, std::uint16_t queues, SimRecorder& recorder)
     : workload_(workload),
       recorder_(recorder),
       speed_(options.costs.ideal ? 0 : options.link_gbit_s),

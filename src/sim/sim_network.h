@@ -24,8 +24,8 @@ class SimNetwork {
     std::uint32_t offset = 0;  // of a SET's fragment in its value
   };
 
-  SimNetwork(const SimOptions& options, const Workload& workload, const AddressTokens& tokens,
-             std::uint16_t queues, Recorder& recorder);
+  SimNetwork(const SimOptions& options, const SimWorkload& workload, const AddressTokens& tokens,
+             std::uint16_t queues, SimRecorder& recorder);
 
   // A client's NIC begins to send a request; when the link brings its packets, ingress_at() says.
   void send(SimRequest& request, Picos now);
@@ -66,8 +66,8 @@ class SimNetwork {
   void sent(const TxLink::Packet& packet, Picos at);
   std::uint32_t datagram_bytes(const SimRequest& request, std::uint32_t offset) const;
 
-  const Workload& workload_;
-  Recorder& recorder_;
+  const SimWorkload& workload_;
+  SimRecorder& recorder_;
   WireSpeed speed_;
   bool ideal_;
   Picos wire_both_ways_;

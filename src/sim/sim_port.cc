@@ -36,9 +36,9 @@ constexpr int kQueueLines = 2;
 
 }  // namespace
 
-SimPort::SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs, Recorder& recorder,
-                 HandOffs& hand_offs, std::vector<std::uint16_t>& last_receiver,
-                 std::uint32_t burst)
+SimPort::SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs,
+                 SimRecorder& recorder, HandOffs& hand_offs,
+                 std::vector<std::uint16_t>& last_receiver, std::uint32_t burst)
     : core_(core),
       network_(network),
       costs_(costs),

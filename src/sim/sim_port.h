@@ -28,7 +28,7 @@ class HandOffs {
 class SimPort final : public DatagramPort, public StepObserver {
  public:
   // All outlive it.
-  SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs, Recorder& recorder,
+  SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs, SimRecorder& recorder,
           HandOffs& hand_offs, std::vector<std::uint16_t>& last_receiver, std::uint32_t burst);
 
   // Around a step: `begin` before its packets are received, `end` after it. True: it did anything.
@@ -77,7 +77,7 @@ class SimPort final : public DatagramPort, public StepObserver {
   std::uint16_t core_;
   SimNetwork& network_;
   const CostBook& costs_;
-  Recorder& recorder_;
+  SimRecorder& recorder_;
   HandOffs& hand_offs_;
   std::vector<std::uint16_t>& last_receiver_;  // of each RX queue
   std::uint32_t burst_;

@@ -39,7 +39,7 @@ ControllerOptions controller_options(const SimOptions& options, std::uint16_t co
 
 // Values, twice, as what is replaced is not free at once; what is charged to them besides; the
 // windows of past writes.
-std::uint64_t memory_for(const Workload& workload, std::uint16_t cores) {
+std::uint64_t memory_for(const SimWorkload& workload, std::uint16_t cores) {
   std::uint64_t bytes = 0;
   std::uint64_t largest = 0;
   workload.for_each_key([&](std::uint32_t, std::uint32_t value_bytes, bool, double) {
@@ -71,8 +71,8 @@ std::uint16_t CoreSet::nth(std::uint32_t n) const {
   CHECK(false);
 }
 
-SimServer::SimServer(const SimOptions& options, std::uint16_t cores, const Workload& workload,
-                     EventQueue& events, Recorder& recorder, const CostBook& costs)
+SimServer::SimServer(const SimOptions& options, std::uint16_t cores, const SimWorkload& workload,
+                     EventQueue& events, SimRecorder& recorder, const CostBook& costs)
     : events_(events),
       recorder_(recorder),
       costs_(costs),
@@ -123,7 +123,7 @@ SimServer::~SimServer() {
   datagrams_.reset();
 }
 
-void SimServer::learn(const Workload& workload) {
+void SimServer::learn(const SimWorkload& workload) {
   double owed = 0;
   workload.for_each_key([&](std::uint32_t, std::uint32_t value_bytes, bool, double share) {
     for (owed += share * kLearned; owed >= 1; owed -= 1) stats_[0]->sizes.record(value_bytes);
@@ -131,7 +131,7 @@ void SimServer::learn(const Workload& workload) {
   planner_.end_epoch(stats_);
 }
 
-void SimServer::preload(const Workload& workload) {
+void SimServer::preload(const SimWorkload& workload) {
   StoreCore& core = store_->core(CoreId{0});
   const Now now{kVirtualStart, kUnixStart};
   workload.for_each_key([&](std::uint32_t index, std::uint32_t value_bytes, bool, double) {

@@ -46,15 +46,15 @@ class CoreSet {
 class SimServer final : public HandOffs {
  public:
   // The options, the workload, the network and the recorder outlive it.
-  SimServer(const SimOptions& options, std::uint16_t cores, const Workload& workload,
-            EventQueue& events, Recorder& recorder, const CostBook& costs);
+  SimServer(const SimOptions& options, std::uint16_t cores, const SimWorkload& workload,
+            EventQueue& events, SimRecorder& recorder, const CostBook& costs);
   ~SimServer() override;
 
   SimNetwork& network() { return *network_; }
 
   // What a plan is made of, before the start: the sizes of the workload.
-  void learn(const Workload& workload);
-  void preload(const Workload& workload);
+  void learn(const SimWorkload& workload);
+  void preload(const SimWorkload& workload);
   // Every core looks around for the first time.
   void start();
 
@@ -102,7 +102,7 @@ class SimServer final : public HandOffs {
   Picos poll_time(std::uint16_t core) const;
 
   EventQueue& events_;
-  Recorder& recorder_;
+  SimRecorder& recorder_;
   const CostBook& costs_;
   VirtualClock clock_;
   NoStats no_stats_;

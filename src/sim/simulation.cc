@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/hash.h"
 #include "base/limits.h"
 #include "load/arrivals.h"
 #include "sim/cost_book.h"
 #include "sim/event_queue.h"
 #include "sim/sim_server.h"
 #include "sim/workload.h"
+#include "wire/datagram.h"
 
 namespace minos {
 
@@ -24,11 +24,6 @@ constexpr std::uint64_t kProgressEvery = 1U << 16;
 // After the last request the run ends when nothing is left to do, or after as long as it took and
 // this.
 constexpr Picos kDrain = kPicosPerSecond / 10;
-
-// Of a SET, spread as the client library does.
-std::uint16_t queue_of(std::string_view key, std::uint16_t queues) {
-  return static_cast<std::uint16_t>((hash_key(key) >> 32) * queues >> 32);
-}
 
 class Simulation {
  public:
@@ -65,11 +60,11 @@ class Simulation {
 
   const SimOptions& options_;
   std::uint16_t queues_;
-  Workload workload_;
+  SimWorkload workload_;
   CostBook costs_;
   std::uint64_t warmup_;
   EventQueue events_;
-  Recorder recorder_;
+  SimRecorder recorder_;
   SimServer server_;
   Prng routes_;
   Prng samples_;
@@ -204,7 +199,7 @@ void Simulation::arrive(Picos now) {
 
 void Simulation::issue(Picos now) {
   SimNetwork& network = server_.network();
-  const Workload::Request drawn = workload_.next();
+  const SimWorkload::Request drawn = workload_.next();
   const std::uint64_t number = issued_++;
   SimRequest* const request = network.requests().add();
   if (request == nullptr) {
@@ -224,7 +219,7 @@ void Simulation::issue(Picos now) {
   request->fragments = drawn.set ? set_fragments(options_.costs.ideal, drawn.value_bytes) : 1;
   request->reply_left = drawn.set ? 0 : drawn.value_bytes;
   const KeySpace::Key key = workload_.keys().key(drawn.key);
-  request->queue = drawn.set ? queue_of({key.data(), key.size()}, queues_)
+  request->queue = drawn.set ? write_queue({key.data(), key.size()}, queues_).value
                              : static_cast<std::uint16_t>(routes_.below(queues_));
   recorder_.issued(*request);
   const QueueId queue{request->queue};

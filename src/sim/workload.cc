@@ -31,7 +31,7 @@ std::uint32_t keys_for(std::uint32_t wanted, std::uint64_t value_bytes) {
 
 }  // namespace
 
-Workload::Workload(const SimOptions& options)
+SimWorkload::SimWorkload(const SimOptions& options)
     : large_share_(options.large_percent / 100),
       get_ratio_(options.get_ratio),
       zipf_(options.zipf),
@@ -61,7 +61,7 @@ Workload::Workload(const SimOptions& options)
                                                  .seed = options.seed ^ kStreamSeed});
 }
 
-void Workload::make_given(const SimOptions& options) {
+void SimWorkload::make_given(const SimOptions& options) {
   double total = 0;
   for (const SimSizeShare& size : options.size_shares) total += size.share;
   std::uint32_t key = 0;
@@ -90,7 +90,7 @@ void Workload::make_given(const SimOptions& options) {
   keys_.emplace(keys);
 }
 
-Workload::Request Workload::next() {
+SimWorkload::Request SimWorkload::next() {
   if (!stream_) {
     const double at = prng_.uniform();
     const auto given = std::ranges::lower_bound(given_, at, {}, &Given::up_to);
@@ -103,13 +103,13 @@ Workload::Request Workload::next() {
           request.size_class == LoadClass::kLarge};
 }
 
-void Workload::set_large_percent(double percent) {
+void SimWorkload::set_large_percent(double percent) {
   CHECK(stream_);
   large_share_ = percent / 100;
   stream_->set_large_share(large_share_);
 }
 
-void Workload::for_each_key(const Visit& visit) const {
+void SimWorkload::for_each_key(const Visit& visit) const {
   for (const Given& given : given_) {
     for (std::uint32_t i = 0; i < given.keys; ++i) {
       visit(given.first_key + i, given.value_bytes, given.large, given.share / given.keys);

@@ -13,7 +13,7 @@
 namespace minos {
 
 // What clients ask for, as the options say: keys, their sizes, and an endless sequence of requests.
-class Workload {
+class SimWorkload {
  public:
   struct Request {
     std::uint32_t key = 0;
@@ -22,7 +22,7 @@ class Workload {
     bool large = false;
   };
 
-  explicit Workload(const SimOptions& options);
+  explicit SimWorkload(const SimOptions& options);
 
   Request next();
   // From the next request on.

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/hash.h"
+
 namespace minos {
 namespace {
 
@@ -90,11 +92,6 @@ constexpr Fields reply_fields(DatagramOp op, DatagramStatus status) {
 
 constexpr Fields fields_of(const DatagramHeader& header) {
   return header.reply ? reply_fields(header.op, header.status) : request_fields(header.op);
-}
-
-bool has_key(DatagramOp op) {
-  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats &&
-         op != DatagramOp::kFlushAll;
 }
 
 // Does the payload carry the value that value_bytes and offset speak of?
@@ -204,6 +201,11 @@ std::expected<Datagram, DatagramError> parse(std::string_view bytes, bool reply)
 
 }  // namespace
 
+bool has_key(DatagramOp op) {
+  return op != DatagramOp::kNoop && op != DatagramOp::kMultiGet && op != DatagramOp::kStats &&
+         op != DatagramOp::kFlushAll;
+}
+
 bool is_store(DatagramOp op) {
   switch (op) {
     case DatagramOp::kSet:
@@ -229,6 +231,10 @@ bool is_write(DatagramOp op) {
     default:
       return is_store(op);
   }
+}
+
+QueueId write_queue(std::string_view key, std::uint32_t queues) {
+  return QueueId{static_cast<std::uint16_t>((hash_key(key) >> 32) * queues >> 32)};
 }
 
 std::expected<Datagram, DatagramError> parse_request(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/limits.h"
+#include "base/units.h"
 
 // The Minos datagram protocol, docs/PROTOCOL.md. Pure: one datagram in, a view of it or the reason
 // why it is none out; the front of a datagram written into memory of the caller's.
@@ -114,10 +115,15 @@ inline constexpr std::size_t kDatagramFrontBytesMax = kDatagramHeaderBytes + 24 
 // for kDatagramFrontBytesMax; returns how much that is.
 std::size_t write_front(const Datagram& datagram, char* to);
 
+// A request that is about one key.
+bool has_key(DatagramOp op);
 // A request that carries a value to store.
 bool is_store(DatagramOp op);
 // A request that changes something, so that it must not be executed twice.
 bool is_write(DatagramOp op);
+
+// Where a write of this key goes, of so many RX queues.
+QueueId write_queue(std::string_view key, std::uint32_t queues);
 
 // One entry of the payload of a multi-get request or of its reply; advances `payload` past it.
 // nullopt where it ends, or is cut off.
