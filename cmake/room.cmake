@@ -24,7 +24,7 @@ if(MINOS_STATIC)
 endif()
 
 # For what is compiled more often than it runs, tests and command lines among it.
-set(minos_quick_to_compile $<$<CONFIG:Release>:-O1>)
+set(minos_quick_to_compile $<IF:$<CONFIG:Release>,-O1,-O0>)
 
 # minos_test(NAME SOURCES a_test.cc ... LIBRARIES target ... TIMEOUT seconds): a GoogleTest program
 # that ctest runs case by case, each for at most so long (300 s if nothing is said).

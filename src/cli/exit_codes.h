@@ -1,9 +1,20 @@
 #pragma once
 
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <string_view>
+
 namespace minos {
 
 inline constexpr int kExitFine = 0;
 inline constexpr int kExitFailed = 1;  // the server, or what it said
 inline constexpr int kExitUsage = 2;
+
+// Says what is wrong with the arguments of `command`, "minos load" for one.
+inline int usage_error(std::string_view command, std::string_view error) {
+  fmt::print(stderr, "{}: {}\n", command, error);
+  return kExitUsage;
+}
 
 }  // namespace minos

@@ -34,16 +34,11 @@ int failed(const std::string& error) {
   return kExitFailed;
 }
 
-int usage_error(const std::string& error) {
-  fmt::print(stderr, "minos: {}\n", error);
-  return kExitUsage;
-}
-
 template <typename Act>
 int with_client(const KvOptions& options, Act act) {
   const bool is_url = options.server.contains("://");
   if (options.single_port && !options.server.starts_with("udp://")) {
-    return usage_error("--single-port needs --server=udp://HOST:PORT");
+    return usage_error("minos", "--single-port needs --server=udp://HOST:PORT");
   }
   ClientOptions client_options;
   client_options.single_port = options.single_port;
@@ -52,7 +47,7 @@ int with_client(const KvOptions& options, Act act) {
   auto client = Client::open(is_url ? options.server : "tcp://" + options.server, client_options);
   if (client) return act(*client);
   if (client.error().status != ClientStatus::kInvalid) return failed(client.error().message);
-  return usage_error("--server: " + client.error().message);
+  return usage_error("minos", "--server: " + client.error().message);
 }
 
 int run_get(const KvOptions& options) {

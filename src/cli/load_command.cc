@@ -55,11 +55,6 @@ void on_interrupt(int) {
   interrupted.store(true, std::memory_order_relaxed);
 }
 
-int usage_error(const std::string& error) {
-  fmt::print(stderr, "minos load: {}\n", error);
-  return kExitUsage;
-}
-
 // Fills in what is not a plain number; returns an error or nothing.
 std::string finish(Arguments& arguments) {
   LoadOptions& load = arguments.load;
@@ -126,12 +121,13 @@ int print_report(const Arguments& arguments, const LoadReport& report, std::ofst
 }
 
 int run(Arguments& arguments) {
-  if (const std::string error = finish(arguments); !error.empty()) return usage_error(error);
+  if (const std::string error = finish(arguments); !error.empty())
+    return usage_error("minos load", error);
   // Opened first: nobody wants to learn of a wrong path after an hour of load.
   std::ofstream json_file;
   if (!arguments.json_file.empty()) {
     json_file.open(arguments.json_file);
-    if (!json_file) return usage_error("cannot write --json=" + arguments.json_file);
+    if (!json_file) return usage_error("minos load", "cannot write --json=" + arguments.json_file);
   }
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);

@@ -28,7 +28,7 @@ constexpr std::uint64_t kDropBytesMin = 16 * 1024;
 constexpr std::uint64_t kDropBytesMax = 1 << 20;
 
 // Of a preload, on each connection.
-constexpr std::size_t kPreloadDepth = 32;
+constexpr std::size_t kPreloadDepthOfConnection = 32;
 constexpr std::uint64_t kPreloadPendingBytesMax = 1 << 20;
 
 }  // namespace
@@ -72,7 +72,7 @@ std::expected<void, std::string> ClientLoop::connect(const Address& address, std
 
 bool ClientLoop::preload_room(std::uint32_t connection) const {
   const Session& session = connections_[connection].session;
-  return session.outstanding() < kPreloadDepth &&
+  return session.outstanding() < kPreloadDepthOfConnection &&
          session.output().pending_bytes() < kPreloadPendingBytesMax;
 }
 

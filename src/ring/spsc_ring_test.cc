@@ -159,7 +159,7 @@ TEST(SpscRing, AgreesWithAQueueUnderASeed) {
 // An element lost, doubled, reordered or seen before it was written breaks the sequence; freed or
 // written too early, it is a race on the heap cell for TSan and a wrong number without.
 TEST(SpscRing, TwoThreadsSeeOneSequence) {
-  constexpr std::uint64_t kElements = 400'000;
+  constexpr std::uint64_t kElements = 100'000;
   using Element = std::unique_ptr<std::uint64_t>;
   SpscRing<Element> ring(64);
 

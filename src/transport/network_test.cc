@@ -157,8 +157,10 @@ TEST_F(NetworkTest, IdleWorkersUseNoCpu) {
     const Nanos end = now() + millis(400);
     int rounds = 0;
     for (; now() < end; ++rounds) round(millis(100), queues);
-    EXPECT_LE(rounds, 5);
-    EXPECT_LT(cpu_time_of_this_thread() - before, millis(20));
+    // One that does not sleep takes a whole CPU, round after round. Pauses of a virtual machine
+    // count as time on the CPU, and a datagram that another process sent astray as a round.
+    EXPECT_LE(rounds, 50);
+    EXPECT_LT(cpu_time_of_this_thread() - before, millis(150));
   }
 }
 

@@ -134,7 +134,7 @@ def test_over_dpdk(start, folder, threads, queues):
     server = start("--transport=tcp,dpdk", f"--dpdk-vhost={path}", "-t", str(threads),
                    f"--rx-queues={queues}")
     target = ["--protocol=dpdk", f"--dpdk-vhost={path}", f"--queues={max(threads, queues)}"]
-    check(load(*target, *DATA, "--closed", "--depth=32", "--connections=3", "--verify"), "dpdk")
+    check(load(*target, *LONGER, "--closed", "--depth=32", "--connections=3", "--verify"), "dpdk")
     check(load(*target, *LONGER, "--no-preload", "--rate=5000"), "dpdk")
     with server.client() as tcp:
         stats = tcp.stats(b"minos")

@@ -1,5 +1,6 @@
 """`minos get`, `set` and the like, against a whole server."""
 
+import re
 import subprocess
 
 import pytest
@@ -31,7 +32,8 @@ def test_a_single_port(start_any):
         assert minos("get", f"k{i}", *target) == value
     minos("delete", "k0", *target)
     assert minos("get", "k0", *target, code=1) == "minos: no such key: k0\n"
-    assert b"cmd_get 9\n" in minos("stats", *target)
+    gets = int(re.search(rb"^cmd_get (\d+)$", minos("stats", *target), re.M)[1])
+    assert gets >= 9  # more where a reply was late and the client asked again
 
 
 @pytest.mark.parametrize("command", [["get", "k"], ["set", "k", "v"], ["delete", "k"], ["stats"]])
