@@ -265,6 +265,11 @@ void add_network_options(CLI::App& command, SimArguments& a) {
       .add_option("--link-gbit", a.sim.link_gbit_s,
                   "Bandwidth each way, in Gb/s; 0: without limit. Ideal: there is no network")
       ->capture_default_str();
+  command
+      .add_option(
+          "--client-gbit", a.sim.client_gbit_s,
+          "Where the link has no limit: of each of eight clients' NICs; 0: values come at once")
+      ->capture_default_str();
   command.add_option("--wire-us", a.sim.wire_us, "Microseconds on the way besides, each way")
       ->capture_default_str();
   command.add_option("--rx-queue", a.rx_queue, "Packets that an RX queue holds")

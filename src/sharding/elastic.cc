@@ -10,6 +10,11 @@ namespace minos {
 
 namespace {
 
+// What a thief takes in one round: what it has taken nobody else can have.
+constexpr std::uint32_t kStolenRequests = 4;
+// docs/elastic.md: fewer cost more than they gain, and many more are a queue already.
+constexpr std::uint32_t kWorthStealing = 6;
+
 class Elastic final : public Policy {
  public:
   PolicyKind kind() const override { return PolicyKind::kElastic; }
@@ -24,9 +29,14 @@ class Elastic final : public Policy {
     return {Placement::Where::kHandOff, plan.large_core_for(facts.value_bytes)};
   }
 
+  // After small requests a core looks again, here and elsewhere: a quantum takes the time of many.
   bool may_start_large(const LoadFacts& load, const CorePlan& plan) const override {
-    return plan.role(load.self) == CoreRole::kElastic && large_turn(load);
+    if (plan.role(load.self) != CoreRole::kElastic) return false;
+    return load.small_waiting + load.datagrams_served == 0 ||
+           load.served_since_quantum >= kRequestsPerQuantum;
   }
+
+  bool steals_before_quanta() const override { return true; }
 
   bool serves_small(CoreId /*core*/, const CorePlan& /*plan*/) const override { return true; }
 
@@ -42,10 +52,14 @@ class Elastic final : public Policy {
     return self == queue_owner ? burst : 0;
   }
 
-  // Half of what a burst is: those that come first go on being served where they are.
-  std::uint32_t steal_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
-                            const CorePlan& /*plan*/) const override {
-    return self == queue_owner ? 0 : std::max(burst / 2, 1U);
+  // Whoever serves small requests alone comes to those that wait before long: a thief helps where
+  // it shortens more than what taking them costs both. On a core with large work they wait for its
+  // quantum.
+  RxShare steal_share(CoreId self, CoreId queue_owner, std::uint32_t burst,
+                      const CorePlan& plan) const override {
+    if (self == queue_owner) return {};
+    const bool has_large_work = plan.role(queue_owner) == CoreRole::kElastic;
+    return {std::min(kStolenRequests, std::max(burst, 1U)), has_large_work ? 1 : kWorthStealing};
   }
 };
 

@@ -30,9 +30,9 @@ class KeyHash final : public Policy {
     return self == queue_owner ? burst : 0;
   }
 
-  std::uint32_t steal_quota(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
-                            const CorePlan& /*plan*/) const override {
-    return 0;
+  RxShare steal_share(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
+                      const CorePlan& /*plan*/) const override {
+    return {};
   }
 };
 

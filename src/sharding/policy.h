@@ -50,16 +50,24 @@ struct LoadFacts {
   CoreId self;
   std::uint32_t small_waiting = 0;  // requests or ready connections not served yet
   std::uint32_t large_waiting = 0;
-  // Bursts after which large work waited and got no quantum, since it last got one: how often in a
-  // row may_start_large() has said no. 0 while no large work waits.
-  std::uint32_t bursts_since_quantum = 0;
+  // In the round under way. Of streams there is no such count: to look again costs a system call.
+  std::uint32_t datagrams_served = 0;
+  // Requests, those of the round under way among them, served while large work waited and since it
+  // last got a quantum. A round without any counts as one.
+  std::uint32_t served_since_quantum = 0;
 };
 
-// Large work that shares a core with small requests gets a quantum whenever no small request waits,
-// and after this many bursts in any case. Under more small load than a core can serve, large work
-// still gets quantum / (quantum + 4 * burst) of its time: it progresses, and costs small requests
-// at most one quantum every 4 bursts.
-inline constexpr std::uint32_t kBurstsPerQuantum = 4;
+// Large work that shares a core with small requests gets a quantum after this many of them in any
+// case. Under more small load than a core can serve, it progresses, and costs small requests at
+// most one quantum every 128.
+inline constexpr std::uint32_t kRequestsPerQuantum = 128;
+
+// Of an RX queue, what a core may take in one round.
+struct RxShare {
+  std::uint32_t requests_max = 0;
+  std::uint32_t waiting_min = 1;  // while fewer wait there they are left to others
+  friend bool operator==(const RxShare&, const RxShare&) = default;
+};
 
 // How requests are given to cores. Pure: no state, no clock; the plan is the only memory. Shared by
 // all cores.
@@ -85,10 +93,13 @@ class Policy {
   virtual std::uint32_t rx_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
                                  const CorePlan& plan) const = 0;
 
-  // Requests that a core without work of its own may take from the RX queue of `queue_owner` in one
-  // round; 0 under policies that bind early. Depends on nothing but the plan, as rx_quota().
-  virtual std::uint32_t steal_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
-                                    const CorePlan& plan) const = 0;
+  // May a core that has large work take from RX queues of others, as one without work may?
+  virtual bool steals_before_quanta() const { return false; }
+
+  // What a core without work of its own may take from the RX queue of `queue_owner`; nothing under
+  // policies that bind early. Depends on nothing but the plan, as rx_quota().
+  virtual RxShare steal_share(CoreId self, CoreId queue_owner, std::uint32_t burst,
+                              const CorePlan& plan) const = 0;
 };
 
 std::unique_ptr<const Policy> make_policy(PolicyKind kind);

@@ -45,8 +45,8 @@ RequestFacts request(std::uint16_t core, std::uint64_t value_bytes) {
 }
 
 LoadFacts load(std::uint16_t core, std::uint32_t small, std::uint32_t large,
-               std::uint32_t bursts = 0) {
-  return {CoreId{core}, small, large, bursts};
+               std::uint32_t served_since_quantum = 0) {
+  return {CoreId{core}, small, large, 0, served_since_quantum};
 }
 
 TEST(Policy, NamesReadBack) {
@@ -105,7 +105,7 @@ TEST(SizeAware, AStandbyCoreSharesItsTimeByQuanta) {
   const auto policy = make_policy(PolicyKind::kSizeAware);
   EXPECT_TRUE(policy->may_start_large(load(1, 0, 1), kStandbyPlan));
   EXPECT_FALSE(policy->may_start_large(load(1, 1, 1), kStandbyPlan));
-  EXPECT_TRUE(policy->may_start_large(load(0, 1, 1, kBurstsPerQuantum - 1), kSingleCorePlan));
+  EXPECT_TRUE(policy->may_start_large(load(0, 1, 1, kRequestsPerQuantum), kSingleCorePlan));
 }
 
 TEST(SizeAware, AllQueuesDrainAtTheSameRate) {
@@ -142,18 +142,11 @@ TEST(Elastic, LargeWorkWaitsForSmallButNotForEver) {
   const auto policy = make_policy(PolicyKind::kElastic);
   EXPECT_FALSE(policy->may_start_large(load(0, 0, 1, 100), kElasticPlan));
   EXPECT_TRUE(policy->may_start_large(load(1, 0, 1), kElasticPlan));
-  // Small requests always wait: the worker counts the refusals, as it would.
-  std::uint32_t bursts = 0;
-  std::uint32_t quanta = 0;
-  for (std::uint32_t step = 0; step < 10 * kBurstsPerQuantum; ++step) {
-    if (policy->may_start_large(load(1, 7, 1, bursts), kElasticPlan)) {
-      ++quanta;
-      bursts = 0;
-    } else {
-      ++bursts;
-    }
-  }
-  EXPECT_EQ(quanta, 10U);
+  LoadFacts served = load(1, 0, 1, kRequestsPerQuantum - 1);
+  served.datagrams_served = 1;
+  EXPECT_FALSE(policy->may_start_large(served, kElasticPlan)) << "it looks again first";
+  EXPECT_FALSE(policy->may_start_large(load(1, 7, 1, kRequestsPerQuantum - 1), kElasticPlan));
+  EXPECT_TRUE(policy->may_start_large(load(1, 7, 1, kRequestsPerQuantum), kElasticPlan));
 }
 
 TEST(Elastic, OffersUpToHalfOfWhatWaits) {
@@ -167,6 +160,19 @@ TEST(Elastic, OffersUpToHalfOfWhatWaits) {
             0U);
   EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kElasticPlan), 32U);
   EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kElasticPlan), 0U);
+}
+
+TEST(Elastic, AThiefWaitsForAQueueWhereNoLargeWorkIs) {
+  const auto policy = make_policy(PolicyKind::kElastic);
+  const auto share = [&](std::uint16_t self, std::uint16_t victim, std::uint32_t burst) {
+    return policy->steal_share(CoreId{self}, CoreId{victim}, burst, kElasticPlan);
+  };
+  ASSERT_EQ(kElasticPlan.role(CoreId{0}), CoreRole::kSmall);
+  ASSERT_EQ(kElasticPlan.role(CoreId{1}), CoreRole::kElastic);
+  EXPECT_EQ(share(0, 1, 32), (RxShare{4, 1}));
+  EXPECT_EQ(share(1, 0, 32), (RxShare{4, 6}));
+  EXPECT_EQ(share(1, 0, 2), (RxShare{2, 6}));
+  EXPECT_EQ(share(1, 1, 32), RxShare());
 }
 
 TEST(SoftwareHandoff, DispatchersGiveAwayAndWorkersRunWhateverItsSize) {
@@ -202,7 +208,7 @@ TEST(SoftwareHandoff, EachQueueHasOneDispatcher) {
           EXPECT_EQ(policy->rx_quota(CoreId{self}, CoreId{queue}, 32, plan), wanted)
               << "core " << self << " of " << cores << ", queue " << queue << ", " << dispatchers
               << " dispatchers";
-          EXPECT_EQ(policy->steal_quota(CoreId{self}, CoreId{queue}, 32, plan), 0U);
+          EXPECT_EQ(policy->steal_share(CoreId{self}, CoreId{queue}, 32, plan), RxShare());
         }
       }
     }
@@ -233,16 +239,16 @@ TEST(WorkStealing, OffersHalfOfWhatWaitsBlindToSize) {
 TEST(WorkStealing, AThiefTakesLittleAtATime) {
   const auto policy = make_policy(PolicyKind::kWorkStealing);
   const auto quota = [&](std::uint16_t cores, std::uint16_t victim, std::uint32_t burst) {
-    return policy->steal_quota(CoreId{0}, CoreId{victim}, burst,
-                               plan_of_two(CoreRole::kAny, cores, CoreRole::kAny, 0));
+    return policy
+        ->steal_share(CoreId{0}, CoreId{victim}, burst,
+                      plan_of_two(CoreRole::kAny, cores, CoreRole::kAny, 0))
+        .requests_max;
   };
   EXPECT_EQ(quota(1, 0, 32), 0U);
   EXPECT_EQ(quota(2, 0, 32), 0U);
   EXPECT_EQ(quota(2, 1, 32), 4U);
   EXPECT_EQ(quota(2, 1, 3), 3U);
-  EXPECT_EQ(quota(3, 2, 32), 2U);
-  EXPECT_EQ(quota(5, 4, 32), 1U);
-  EXPECT_EQ(quota(128, 127, 32), 1U);
+  EXPECT_EQ(quota(128, 127, 32), 4U);
 }
 
 // Whatever the policy: no queue is left to nobody, and in a round of all cores each gives the same.

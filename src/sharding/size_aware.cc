@@ -44,7 +44,9 @@ class SizeAware final : public Policy {
   // between, since a quantum delays them by little and a single core has nobody to leave them to.
   bool may_start_large(const LoadFacts& load, const CorePlan& plan) const override {
     const CoreRole role = plan.role(load.self);
-    return role == CoreRole::kLarge || (role == CoreRole::kStandby && large_turn(load));
+    return role == CoreRole::kLarge ||
+           (role == CoreRole::kStandby &&
+            (load.small_waiting == 0 || load.served_since_quantum >= kRequestsPerQuantum));
   }
 
   bool serves_small(CoreId core, const CorePlan& plan) const override {
@@ -63,9 +65,9 @@ class SizeAware final : public Policy {
     return share_of_large_queue(self, burst, plan);
   }
 
-  std::uint32_t steal_quota(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
-                            const CorePlan& /*plan*/) const override {
-    return 0;
+  RxShare steal_share(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
+                      const CorePlan& /*plan*/) const override {
+    return {};
   }
 };
 

@@ -43,9 +43,9 @@ class SoftwareHandoff final : public Policy {
     }
   }
 
-  std::uint32_t steal_quota(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
-                            const CorePlan& /*plan*/) const override {
-    return 0;
+  RxShare steal_share(CoreId /*self*/, CoreId /*queue_owner*/, std::uint32_t /*burst*/,
+                      const CorePlan& /*plan*/) const override {
+    return {};
   }
 };
 

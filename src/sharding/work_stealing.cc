@@ -9,8 +9,8 @@ namespace minos {
 
 namespace {
 
-// What a thief takes in one round, from all queues together. Any of it may be large, and then the
-// rest waits behind it, as nobody steals from a thief: so it takes little and comes again soon.
+// What a thief takes in one round. Any of it may be large, and then the rest waits behind it, as
+// nobody steals from a thief: so it takes little and comes again soon.
 constexpr std::uint32_t kStolenRequests = 4;
 
 class WorkStealing final : public Policy {
@@ -38,12 +38,10 @@ class WorkStealing final : public Policy {
     return self == queue_owner ? burst : 0;
   }
 
-  // With more victims than kStolenRequests one of each, so that none is left out.
-  std::uint32_t steal_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
-                            const CorePlan& plan) const override {
-    if (self == queue_owner) return 0;
-    const std::uint32_t victims = plan.core_count() - 1U;
-    return std::clamp(kStolenRequests / victims, 1U, std::max(burst, 1U));
+  RxShare steal_share(CoreId self, CoreId queue_owner, std::uint32_t burst,
+                      const CorePlan& /*plan*/) const override {
+    if (self == queue_owner) return {};
+    return {std::min(kStolenRequests, std::max(burst, 1U))};
   }
 };
 

@@ -108,6 +108,7 @@ std::string network_error(const SimOptions& o) {
   const std::int64_t queue_max = 1 << 20;
   for (const std::string& error : {
            out_of_range<double>("--link-gbit", o.link_gbit_s, 0, 10'000),
+           out_of_range<double>("--client-gbit", o.client_gbit_s, 0, 10'000),
            out_of_range<double>("--wire-us", o.wire_us, 0, 1e6),
            out_of_range<std::int64_t>("--rx-queue", o.rx_queue_packets, 64, queue_max),
            out_of_range<std::int64_t>("--tx-queue", o.tx_queue_packets, 64, queue_max),

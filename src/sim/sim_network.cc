@@ -16,8 +16,9 @@ namespace {
 // queue is hardly ever too short.
 constexpr std::uint16_t kClients = 128;
 
-// NICs that values of many packets leave from; the link to the server takes a packet of each in
-// turn, and requests of one packet before them: what queues at clients is not the server's doing.
+// NICs that values of many packets leave from. The link to the server takes a packet of each in
+// turn, and requests of one packet before them: what queues at clients is not the server's doing. A
+// link without limit takes what each NIC has when it has it.
 constexpr std::size_t kMachines = 8;
 
 constexpr std::size_t kFrontBytes = kDatagramBytesMax - kSetFragmentBytes;
@@ -29,6 +30,7 @@ SimNetwork::SimNetwork(const SimOptions& options, const SimWorkload& workload,
     : workload_(workload),
       recorder_(recorder),
       speed_(options.costs.ideal ? 0 : options.link_gbit_s),
+      client_speed_(options.costs.ideal ? 0 : options.client_gbit_s),
       ideal_(options.costs.ideal),
       wire_both_ways_(options.costs.ideal ? 0 : 2 * picos(options.wire_us * 1000)),
       pool_(kFrontBytes + (ideal_ ? kIdealFragmentBytes : kSetFragmentBytes)),
@@ -39,6 +41,7 @@ SimNetwork::SimNetwork(const SimOptions& options, const SimWorkload& workload,
       options.costs.ideal ? RequestTable::kRequestsMax : options.rx_queue_packets;
   for (std::uint16_t i = 0; i < queues; ++i) rx_.emplace_back(bound);
   for (std::size_t i = 0; i <= kMachines; ++i) machines_.emplace_back(RequestTable::kRequestsMax);
+  machine_sent_.assign(kMachines, kNever);
   for (std::uint16_t i = 0; i < kClients; ++i) {
     Client client;
     client.peer.address = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0};
@@ -50,22 +53,44 @@ SimNetwork::SimNetwork(const SimOptions& options, const SimWorkload& workload,
   }
 }
 
-void SimNetwork::send(SimRequest& request, Picos now) {
+bool SimNetwork::send(SimRequest& request, Picos now) {
   request.client = static_cast<std::uint16_t>(request.number % kClients);
   if (request.set) request.write_number = clients_[request.client].writes[request.queue]++;
-  if (!speed_.limited()) {
+  if (!paced(request)) {
     const std::uint32_t id = request.id;
     const std::uint32_t each = set_fragment_bytes(ideal_, request.value_bytes);
     for (std::uint32_t i = 0, n = request.fragments; i < n; ++i) deliver({id, i * each});
-    return;
+    return false;
   }
   const std::size_t machine = request.fragments == 1 ? kMachines : request.client % kMachines;
   machines_[machine].push({request.id, 0});
-  if (ingress_at_ == kNever) start_next(now);
+  if (!speed_.limited() || ingress_at_ == kNever) start_next(now);
+  return true;
+}
+
+bool SimNetwork::paced(const SimRequest& request) const {
+  return speed_.limited() || (client_speed_.limited() && request.fragments > 1);
+}
+
+void SimNetwork::start_machines(Picos now) {
+  for (std::size_t i = 0; i < kMachines; ++i) {
+    if (machine_sent_[i] == kNever && !machines_[i].empty()) {
+      const Outgoing& outgoing = machines_[i].front();
+      const SimRequest* const request = requests_.find(outgoing.request_id);
+      CHECK(request != nullptr);
+      const std::uint32_t bytes = datagram_bytes(*request, outgoing.next_offset);
+      machine_sent_[i] = now + client_speed_.time_of(bytes);
+    }
+    if (machine_sent_[i] < ingress_at_) {
+      ingress_at_ = machine_sent_[i];
+      sending_ = i;
+    }
+  }
 }
 
 void SimNetwork::start_next(Picos now) {
   ingress_at_ = kNever;
+  if (!speed_.limited()) return start_machines(now);
   sending_ = kMachines;
   for (std::size_t tried = 0; machines_[sending_].empty(); ++tried) {
     if (tried == kMachines) return;
@@ -88,6 +113,7 @@ QueueId SimNetwork::arrive(Picos now) {
   outgoing.next_offset += kSetFragmentBytes;
   if (!request.set || outgoing.next_offset >= request.value_bytes) machines_[sending_].pop();
   deliver(waiting);
+  if (sending_ != kMachines) machine_sent_[sending_] = kNever;
   start_next(now);
   return queue;
 }

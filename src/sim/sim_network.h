@@ -27,8 +27,9 @@ class SimNetwork {
   SimNetwork(const SimOptions& options, const SimWorkload& workload, const AddressTokens& tokens,
              std::uint16_t queues, SimRecorder& recorder);
 
-  // A client's NIC begins to send a request; when the link brings its packets, ingress_at() says.
-  void send(SimRequest& request, Picos now);
+  // A client's NIC begins to send a request; when its packets come, ingress_at() says. False: they
+  // are there.
+  bool send(SimRequest& request, Picos now);
   // When the packet that is on the wire will have arrived; kNever: there is none.
   Picos ingress_at() const { return ingress_at_; }
   // It has arrived; the queue where it waits now, or where it was lost.
@@ -42,7 +43,6 @@ class SimNetwork {
   RequestTable& requests() { return requests_; }
   PacketPool& pool() { return pool_; }
   TxLink& out() { return out_; }
-  bool limited() const { return speed_.limited(); }
   Picos in_busy() const { return in_busy_; }
 
   // A reply was written, all of it or a fragment.
@@ -61,18 +61,22 @@ class SimNetwork {
     std::uint32_t next_offset = 0;
   };
 
+  bool paced(const SimRequest& request) const;
   void start_next(Picos now);
+  void start_machines(Picos now);
   void deliver(const Waiting& waiting);
   void sent(const TxLink::Packet& packet, Picos at);
   std::uint32_t datagram_bytes(const SimRequest& request, std::uint32_t offset) const;
 
   const SimWorkload& workload_;
   SimRecorder& recorder_;
-  WireSpeed speed_;
+  WireSpeed speed_;         // of the link to the server
+  WireSpeed client_speed_;  // of a machine's NIC, where the link is without limit
   bool ideal_;
   Picos wire_both_ways_;
   std::vector<Client> clients_;
   std::vector<BoundedFifo<Outgoing>> machines_;  // NICs of clients; the last: of short requests
+  std::vector<Picos> machine_sent_;  // when the packet that its NIC is sending will have arrived
   std::size_t next_machine_ = 0;
   std::size_t sending_ = 0;  // whose packet is on the wire
   Picos ingress_at_ = kNever;

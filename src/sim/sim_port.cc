@@ -1,5 +1,6 @@
 #include "sim/sim_port.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <variant>
@@ -38,14 +39,13 @@ constexpr int kQueueLines = 2;
 
 SimPort::SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs,
                  SimRecorder& recorder, HandOffs& hand_offs,
-                 std::vector<std::uint16_t>& last_receiver, std::uint32_t burst)
+                 std::vector<std::uint16_t>& last_receiver)
     : core_(core),
       network_(network),
       costs_(costs),
       recorder_(recorder),
       hand_offs_(hand_offs),
-      last_receiver_(last_receiver),
-      burst_(burst) {}
+      last_receiver_(last_receiver) {}
 
 void SimPort::begin(Picos now, bool dispatches) {
   recycle();
@@ -111,8 +111,6 @@ SimPort::Packet* SimPort::settle_before(std::uint32_t request_id) {
 void SimPort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket>& packets,
                       std::uint32_t& full) {
   for (const RxQueueQuota& quota : queues) {
-    // What a thief holds nobody else can have: it takes a burst, from wherever.
-    if (stealing_next_ && packets_.size() >= burst_) return;
     receive_from(quota, packets, full);
   }
 }
@@ -120,7 +118,7 @@ void SimPort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacket
 void SimPort::receive_from(const RxQueueQuota& quota, std::vector<RxPacket>& packets,
                            std::uint32_t& full) {
   BoundedFifo<SimNetwork::Waiting>& queue = network_.rx(quota.queue);
-  if (queue.empty()) {
+  if (queue.size() < std::max(quota.waiting_min, 1U)) {
     polled_ += costs_.empty_poll();
     clock_.now += costs_.empty_poll();
     return;
@@ -130,10 +128,8 @@ void SimPort::receive_from(const RxQueueQuota& quota, std::vector<RxPacket>& pac
   if (std::exchange(last, core_) != core_) {
     costs_.cache_lines(clock_, SimActivity::kReceive, kQueueLines);
   }
-  std::uint32_t most = quota.packets_max;
-  if (stealing_next_) most = std::min(most, burst_ - static_cast<std::uint32_t>(packets_.size()));
   std::uint32_t taken = 0;
-  for (; taken < most && !queue.empty(); ++taken) {
+  for (; taken < quota.packets_max && !queue.empty(); ++taken) {
     const SimNetwork::Waiting waiting = queue.front();
     queue.pop();
     PacketBuffer* const buffer = network_.pool().take();

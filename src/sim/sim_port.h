@@ -29,13 +29,13 @@ class SimPort final : public DatagramPort, public StepObserver {
  public:
   // All outlive it.
   SimPort(std::uint16_t core, SimNetwork& network, const CostBook& costs, SimRecorder& recorder,
-          HandOffs& hand_offs, std::vector<std::uint16_t>& last_receiver, std::uint32_t burst);
+          HandOffs& hand_offs, std::vector<std::uint16_t>& last_receiver);
 
   // Around a step: `begin` before its packets are received, `end` after it. True: it did anything.
   // A core that `dispatches` passes on what it receives, and looks into nothing.
   void begin(Picos now, bool dispatches);
   bool end();
-  // The next receive() takes from other cores' queues, and not more in all than a burst.
+  // What is received from here on is taken from other cores' queues.
   void steal_next() { stealing_next_ = true; }
 
   const CoreClock& clock() const { return clock_; }
@@ -80,7 +80,6 @@ class SimPort final : public DatagramPort, public StepObserver {
   SimRecorder& recorder_;
   HandOffs& hand_offs_;
   std::vector<std::uint16_t>& last_receiver_;  // of each RX queue
-  std::uint32_t burst_;
   CoreClock clock_;
   Picos polled_ = 0;  // of this step: polling and the loop, before it is known what they brought
   bool worked_ = false;

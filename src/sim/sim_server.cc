@@ -101,8 +101,7 @@ SimServer::SimServer(const SimOptions& options, std::uint16_t cores, const SimWo
   for (std::uint16_t i = 0; i < cores; ++i) {
     Core& core = cores_[i];
     last_receiver_[i] = i;
-    core.port =
-        std::make_unique<SimPort>(i, *network_, costs_, recorder_, *this, last_receiver_, burst);
+    core.port = std::make_unique<SimPort>(i, *network_, costs_, recorder_, *this, last_receiver_);
     WorkerConfig config;
     config.self = CoreId{i};
     config.burst_requests = burst;
@@ -196,9 +195,9 @@ void SimServer::step(std::uint16_t index, Picos now) {
   core.port->begin(now, plans_.current()->role(CoreId{index}) == CoreRole::kDispatcher);
   core.rx.clear();
   core.port->receive(plan.queues, core.rx.packets, core.rx.queues_full);
-  if (core.rx.packets.empty() && !plan.steal_queues.empty()) {
+  for (std::size_t i = 0; i < plan.steal_queues.size() && core.rx.packets.empty(); ++i) {
     core.port->steal_next();
-    core.port->receive(plan.steal_queues, core.rx.packets, core.rx.queues_full);
+    core.port->receive(plan.steal_queues.subspan(i, 1), core.rx.packets, core.rx.queues_full);
   }
   core.rx.arrived = kVirtualStart + Nanos(now / kPicosPerNano);
   const auto seconds = static_cast<UnixSeconds>(now / kPicosPerSecond);

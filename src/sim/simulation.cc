@@ -161,6 +161,7 @@ void Simulation::handle(const EventQueue::Event& event) {
       arrive(event.at);
       break;
     case EventQueue::Kind::kIngress:
+      if (network.ingress_at() != event.at) return;  // something came before
       server_.wake_for(network.arrive(event.at), event.at);
       if (network.ingress_at() != kNever) {
         events_.push(network.ingress_at(), EventQueue::Kind::kIngress);
@@ -224,11 +225,11 @@ void Simulation::issue(Picos now) {
   recorder_.issued(*request);
   const QueueId queue{request->queue};
   const std::uint32_t packets = request->fragments;
-  const bool idle_link = network.ingress_at() == kNever;
-  network.send(*request, now);
-  if (!network.limited()) {
+  const Picos before = network.ingress_at();
+  const bool under_way = network.send(*request, now);
+  if (!under_way) {
     for (std::uint32_t i = 0; i < packets; ++i) server_.wake_for(queue, now);
-  } else if (idle_link) {
+  } else if (network.ingress_at() < before) {
     events_.push(network.ingress_at(), EventQueue::Kind::kIngress);
   }
 }

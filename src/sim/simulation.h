@@ -81,7 +81,10 @@ struct SimOptions {
   std::uint32_t burst_requests = 0;
 
   // The network; of the ideal profile there is none.
-  double link_gbit_s = 40;                // each way; 0: without limit
+  double link_gbit_s = 40;  // each way; 0: without limit
+  // Of each of eight machines that values of many packets come from, where the link is without
+  // limit; 0: all packets of a value come at once.
+  double client_gbit_s = 40;
   double wire_us = 0;                     // on the way besides, each way, 0 to 1e6
   std::uint32_t rx_queue_packets = 4096;  // 64 to 2^20; what comes to a full one is lost
   std::uint32_t tx_queue_packets = 1024;  // 64 to 2^20

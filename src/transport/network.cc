@@ -17,9 +17,11 @@ Network::Network(std::unique_ptr<Poller> poller, std::vector<Plane> planes)
 
 bool Network::take_datagrams(const RxPlan& plan, Rx& rx) {
   for (const Plane& plane : planes_) plane.port->receive(plan.queues, rx.packets, rx.queues_full);
-  if (rx.packets.empty() && !plan.steal_queues.empty()) {
+  for (std::size_t i = 0; i < plan.steal_queues.size() && rx.packets.empty(); ++i) {
     for (const Plane& plane : planes_) {
-      plane.port->receive(plan.steal_queues, rx.packets, rx.queues_full);
+      if (plan.steal_polled_only && plane.sleeper != nullptr) continue;
+      plane.port->receive(plan.steal_queues.subspan(i, 1), rx.packets, rx.queues_full);
+      if (!rx.packets.empty()) break;
     }
   }
   return !rx.packets.empty();

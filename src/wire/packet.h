@@ -84,6 +84,9 @@ class KeptPacket {
 struct RxQueueQuota {
   QueueId queue;
   std::uint32_t packets_max = 0;
+  // The queue is left alone while fewer wait. Only ports that are polled look at it: one that
+  // sleeps would be woken again and again by what it left.
+  std::uint32_t waiting_min = 1;
 };
 
 // One worker's way into one data plane: it receives from any RX queue of the plane and sends from a

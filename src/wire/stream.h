@@ -61,8 +61,11 @@ struct RxPlan {
   // RX queues of every datagram plane to receive from, with a quota of 1 and more; a receive() that
   // blocks waits for these. Valid until the next step.
   std::span<const RxQueueQuota> queues;
-  // Looked at only when nothing else came, and never waited for.
+  // Looked at only when none of these gave anything, in this order until one does, and never waited
+  // for.
   std::span<const RxQueueQuota> steal_queues;
+  // Only in planes that are polled: in others each look is a system call.
+  bool steal_polled_only = false;
 };
 
 struct RxEvent {

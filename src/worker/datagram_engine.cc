@@ -57,20 +57,33 @@ void DatagramEngine::adopt(const CorePlan& plan) {
       rx_queues_.push_back({queue, quota});
       continue;
     }
-    const std::uint32_t stolen = policy_.steal_quota(config_.self, owner, burst, plan);
-    if (stolen != 0) steal_queues_.push_back({queue, stolen});
+    const RxShare share = policy_.steal_share(config_.self, owner, burst, plan);
+    if (share.requests_max == 0) continue;
+    steal_queues_.push_back({queue, share.requests_max, share.waiting_min});
   }
+  first_victim_ = 0;
+  steal_queues_.reserve(2 * steal_queues_.size());
+  steal_queues_.insert(steal_queues_.end(), steal_queues_.begin(), steal_queues_.end());
   // A request that is run to completion holds up what was received with it.
   shares_ = policy_.kind() == PolicyKind::kWorkStealing;
 }
 
 // A core that must finish what it began serves nobody before; one whose workers are behind, or that
 // has not begun all that it received, leaves the rest in the RX queues.
+bool DatagramEngine::may_receive() const {
+  if (must_finish_ || large_.size() >= kLargeRepliesMax) return false;
+  if (dispatch_.size() >= kDispatchMax) return false;
+  return !shares_ || shared_.received[config_.self.value].empty();
+}
+
 std::span<const RxQueueQuota> DatagramEngine::rx_queues() const {
-  if (must_finish_ || large_.size() >= kLargeRepliesMax) return {};
-  if (dispatch_.size() >= kDispatchMax) return {};
-  if (shares_ && !shared_.received[config_.self.value].empty()) return {};
-  return rx_queues_;
+  return may_receive() ? std::span(rx_queues_) : std::span<const RxQueueQuota>();
+}
+
+// From another victim on each time, so that none is always the last.
+std::span<const RxQueueQuota> DatagramEngine::steal_queues() const {
+  if (!may_receive()) return {};
+  return std::span(steal_queues_).subspan(first_victim_, steal_queues_.size() / 2);
 }
 
 Nanos DatagramEngine::patience() const {
@@ -123,6 +136,7 @@ std::uint32_t DatagramEngine::take_hand_offs() {
 
 std::uint32_t DatagramEngine::run(std::span<const RxPacket> packets, std::uint32_t queues_full) {
   small_waiting_ = queues_full;
+  if (!steal_queues_.empty()) first_victim_ = (first_victim_ + 1) % (steal_queues_.size() / 2);
   stats_.add(Counter::kDatagrams, packets.size());
   if (dispatches_) {
     dispatch(packets);

@@ -36,9 +36,9 @@ class DatagramEngine {
 
   // What to receive from, and what to look at when these and everything else gave nothing.
   std::span<const RxQueueQuota> rx_queues() const;
-  std::span<const RxQueueQuota> steal_queues() const { return steal_queues_; }
-  // Work is at hand that needs no packet.
-  bool busy() const { return !large_.empty() || !shared_.received[config_.self.value].empty(); }
+  std::span<const RxQueueQuota> steal_queues() const;
+  // Requests are at hand, besides large replies.
+  bool busy() const { return !shared_.received[config_.self.value].empty(); }
   // Requests wait for an idle worker.
   bool awaits_worker() const { return !dispatch_.empty(); }
   // Something was handed to this core and not taken yet.
@@ -63,6 +63,8 @@ class DatagramEngine {
   std::uint32_t small_waiting() const { return small_waiting_; }
 
  private:
+  bool may_receive() const;
+
   // A datagram to execute: one that was received, or one that another core kept.
   struct Incoming {
     const Peer* peer = nullptr;
@@ -161,7 +163,8 @@ class DatagramEngine {
   bool dispatches_ = false;  // hands every request to a worker that is idle
   bool shares_ = false;      // lets idle cores have what it has received and not begun
   std::vector<RxQueueQuota> rx_queues_;
-  std::vector<RxQueueQuota> steal_queues_;
+  std::vector<RxQueueQuota> steal_queues_;  // twice, one after the other
+  std::size_t first_victim_ = 0;
 
   Now now_;
   Nanos arrived_{0};

@@ -26,7 +26,8 @@ void DatagramEngine::wake_thief() {
   for (std::uint16_t i = 0; i < plan_->core_count(); ++i) {
     const CoreId core{i};
     if (core == config_.self || !mesh_.sleeps(core)) continue;
-    if (policy_.steal_quota(core, config_.self, config_.burst_requests, *plan_) == 0) continue;
+    const RxShare share = policy_.steal_share(core, config_.self, config_.burst_requests, *plan_);
+    if (share.requests_max == 0) continue;
     return waker_.wake(core);
   }
 }

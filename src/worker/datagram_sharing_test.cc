@@ -72,8 +72,8 @@ TEST(DatagramSharing, NobodyTakesWhatAKeyHashCoreHolds) {
 TEST(DatagramSharing, AnIdleCoreTakesFromAnotherQueue) {
   for (const PolicyKind policy : {PolicyKind::kElastic, PolicyKind::kWorkStealing}) {
     Busy busy(policy, 2);
-    for (std::uint32_t i = 0; i < 2; ++i) busy.client.send(get_of("small"), 1000 + i, 0);
-    busy.server.step(CoreId{1});  // worker 0 is at something else
+    for (std::uint32_t i = 0; i < 2; ++i) busy.client.send(get_of("small"), 1000 + i, 1);
+    busy.server.step(CoreId{0});  // worker 1 is at something else
     EXPECT_EQ(busy.small_replies(), 2U) << name_of(policy);
   }
   for (const PolicyKind policy : {PolicyKind::kSizeAware, PolicyKind::kKeyHash}) {
@@ -82,6 +82,19 @@ TEST(DatagramSharing, AnIdleCoreTakesFromAnotherQueue) {
     busy.server.step(CoreId{1});
     EXPECT_EQ(busy.small_replies(), 0U) << name_of(policy);
   }
+}
+
+TEST(DatagramSharing, AnElasticCoreLeavesASmallCoreAFewRequests) {
+  Busy busy(PolicyKind::kElastic, 2);
+  ASSERT_EQ(busy.server.plan().role(CoreId{0}), CoreRole::kSmall);
+  for (std::uint32_t i = 0; i < 5; ++i) busy.client.send(get_of("small"), 1000 + i, 0);
+  busy.server.step(CoreId{1});
+  EXPECT_EQ(busy.small_replies(), 0U);
+  busy.client.send(get_of("small"), 1005, 0);
+  busy.server.step(CoreId{1});
+  EXPECT_EQ(busy.small_replies(), 4U);
+  busy.server.step(CoreId{0});
+  EXPECT_EQ(busy.small_replies(), 2U);
 }
 
 TEST(DatagramSharing, ADispatcherGivesRequestsToIdleWorkersOnly) {

@@ -133,7 +133,7 @@ class Handoff {
 TEST(Mesh, NoConnectionIsLostBetweenDispatcherAndWorkersThatSleep) {
   for (const std::uint16_t workers : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}}) {
     Handoff handoff(workers);
-    handoff.run(5'000);
+    handoff.run(3'000);
     EXPECT_EQ(handoff.crowded(), 0U) << "an idle worker was given two connections";
     EXPECT_GT(handoff.sleeps(), 0U);
   }

@@ -51,9 +51,12 @@ Worker::~Worker() {
 }
 
 RxPlan Worker::rx_plan() const {
-  const bool busy = run_queue_.size() != waiting_ || !dirty_.empty() || !large_queue_.empty() ||
-                    !outbox_.empty() || give_away_left_ != 0 || idle_left_ != 0 ||
-                    report_.maintained != 0 || (datagrams_ && datagrams_->busy());
+  const bool large =
+      !large_queue_.empty() || (datagrams_ != nullptr && datagrams_->large_waiting() != 0);
+  const bool at_hand = run_queue_.size() != waiting_ || !dirty_.empty() || !outbox_.empty() ||
+                       give_away_left_ != 0 || idle_left_ != 0 || report_.maintained != 0 ||
+                       (datagrams_ != nullptr && datagrams_->busy());
+  const bool busy = large || at_hand;
   RxPlan plan;
   plan.streams_max = dispatches() ? read_ahead() : config_.burst_requests;
   plan.block = busy ? Nanos(0) : Nanos(-1);
@@ -61,8 +64,11 @@ RxPlan Worker::rx_plan() const {
   if (!busy && !starved_.empty()) plan.block = kStarvedWait;
   if (datagrams_) {
     plan.queues = datagrams_->rx_queues();
-    if (!busy) {
+    if (!busy || (!at_hand && policy_.steals_before_quanta())) {
       plan.steal_queues = datagrams_->steal_queues();
+      plan.steal_polled_only = busy;
+    }
+    if (!busy) {
       const Nanos patience = datagrams_->patience();
       const bool shorter = plan.block < Nanos(0) || patience < plan.block;
       if (patience >= Nanos(0) && shorter) plan.block = patience;
@@ -87,8 +93,9 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   feed_starved();
   if (datagrams_) {
     datagrams_->begin(now, rx.arrived);
-    report_.requests += datagrams_->take_hand_offs();
-    report_.requests += datagrams_->run(rx.packets, rx.queues_full);
+    datagram_requests_ = datagrams_->take_hand_offs();
+    datagram_requests_ += datagrams_->run(rx.packets, rx.queues_full);
+    report_.requests += datagram_requests_;
     datagrams_->go_on();
   }
   run_burst();
@@ -185,7 +192,8 @@ LoadFacts Worker::load_facts() const {
     facts.small_waiting += datagrams_->small_waiting();
     facts.large_waiting += datagrams_->large_waiting();
   }
-  facts.bursts_since_quantum = bursts_since_quantum_;
+  facts.datagrams_served = datagram_requests_;
+  facts.served_since_quantum = served_since_quantum_ + std::max(report_.requests, 1U);
   return facts;
 }
 
@@ -200,11 +208,11 @@ bool Worker::is_datagrams_turn() {
 void Worker::run_datagram_quantum() {
   const bool must = datagrams_->must_finish();
   if (!must && !policy_.may_start_large(load_facts(), *plan_)) {
-    ++bursts_since_quantum_;
+    served_since_quantum_ += std::max(report_.requests, 1U);
     datagrams_->pass_on_large();
     return;
   }
-  bursts_since_quantum_ = 0;
+  served_since_quantum_ = 0;
   const std::uint64_t bytes = datagrams_->send_quantum();
   report_.quantum_bytes += bytes;
   if (bytes != 0) stats_.add(Counter::kQuanta);
@@ -216,16 +224,16 @@ Connection* Worker::pick_large() {
     large_queue_.remove(large_queue_.front());
   }
   if (large_queue_.empty()) {
-    bursts_since_quantum_ = 0;
+    served_since_quantum_ = 0;
     return nullptr;
   }
   Connection& first = large_queue_.front();
   // What a newer plan calls small may run anywhere; by quanta it goes on, since it began so.
   if (plan_->is_large(first.large_value_bytes) && !policy_.may_start_large(load_facts(), *plan_)) {
-    ++bursts_since_quantum_;
+    served_since_quantum_ += std::max(report_.requests, 1U);
     return nullptr;
   }
-  bursts_since_quantum_ = 0;
+  served_since_quantum_ = 0;
   return &first;
 }
 

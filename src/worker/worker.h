@@ -184,7 +184,8 @@ class Worker {
   Tx* tx_ = nullptr;  // of the step under way
   StepReport report_;
   std::uint32_t rx_backlog_ = 0;
-  std::uint32_t bursts_since_quantum_ = 0;
+  std::uint32_t datagram_requests_ = 0;  // of the step under way
+  std::uint32_t served_since_quantum_ = 0;
   std::uint32_t maintain_due_ = 0;
   std::size_t waiting_ = 0;         // of run_queue_: until a worker is idle (see dispatch_ready())
   std::size_t came_back_ = 0;       // connections that came_back

@@ -76,6 +76,10 @@ void DpdkPort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacke
         std::max(quota.packets_max, device_.eth().rx_burst_min()), kRxHeldMax - received_count_);
     RxQueueLock& lock = device_.rx_lock(quota.queue);
     if (wanted == 0 || !lock.try_lock()) continue;
+    if (quota.waiting_min > 1 && !device_.eth().has_waiting(quota.queue, quota.waiting_min)) {
+      lock.unlock();
+      continue;
+    }
     rte_mbuf** to = received_.data() + received_count_;
     const std::size_t n =
         rte_eth_rx_burst(eth_id_, quota.queue.value, to, static_cast<std::uint16_t>(wanted));

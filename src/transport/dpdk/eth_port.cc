@@ -189,6 +189,11 @@ EthPort::Losses EthPort::losses() const {
           .tx_errors = counted.oerrors};
 }
 
+bool EthPort::has_waiting(QueueId rx_queue, std::uint32_t frames) const {
+  const int waiting = rte_eth_rx_queue_count(id_, rx_queue.value);
+  return waiting < 0 || static_cast<std::uint32_t>(waiting) >= frames;
+}
+
 void* buffer_private(rte_mbuf* buffer) {
   return rte_mbuf_to_priv(buffer);
 }

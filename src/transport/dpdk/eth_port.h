@@ -61,6 +61,9 @@ class EthPort {
     std::uint64_t tx_errors = 0;
   };
   Losses losses() const;
+  // Whether at least so many frames wait; true where the device cannot tell. Whoever calls it may
+  // receive from the queue.
+  bool has_waiting(QueueId rx_queue, std::uint32_t frames) const;
   // RX bursts of fewer frames may never return any: vector drivers take them in fours.
   std::uint32_t rx_burst_min() const { return rx_burst_min_; }
 

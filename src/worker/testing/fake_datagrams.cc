@@ -26,6 +26,7 @@ void FakePort::receive(std::span<const RxQueueQuota> queues, std::vector<RxPacke
   received_.clear();
   for (const RxQueueQuota& wanted : queues) {
     std::deque<FakeDatagrams::Packet>& queue = plane_.to_server_[wanted.queue.value];
+    if (queue.size() < wanted.waiting_min) continue;
     std::uint32_t taken = 0;
     for (; taken < wanted.packets_max && !queue.empty(); ++taken) {
       received_.push_back(std::move(queue.front()));

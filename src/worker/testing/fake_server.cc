@@ -125,8 +125,9 @@ void FakeServer::receive(std::size_t worker, const RxPlan& plan) {
   networks_[worker]->receive(plan, rx);
   if (!plane_) return;
   ports_[worker]->receive(plan.queues, rx.packets, rx.queues_full);
-  if (rx.packets.empty() && rx.events.empty()) {
-    ports_[worker]->receive(plan.steal_queues, rx.packets, rx.queues_full);
+  if (!rx.events.empty()) return;
+  for (std::size_t i = 0; i < plan.steal_queues.size() && rx.packets.empty(); ++i) {
+    ports_[worker]->receive(plan.steal_queues.subspan(i, 1), rx.packets, rx.queues_full);
   }
 }
 
