@@ -10,6 +10,7 @@
 #include "server/config_file.h"
 #include "server/option_table.h"
 #include "store/kv_store.h"
+#include "worker/large_reply.h"
 
 namespace minos {
 namespace {
@@ -212,6 +213,10 @@ std::expected<void, std::string> check_together(const ServerOptions& options) {
 }
 
 }  // namespace
+
+std::uint64_t ServerOptions::threshold_min_bytes() const {
+  return serves_datagrams() ? std::uint64_t{kReplyFragmentBytes} : kInlineValueBytesMax;
+}
 
 std::expected<ServerOptions, OptionsExit> parse_options(int argc, const char* const* argv) {
   auto given = read_command_line(argc, argv);

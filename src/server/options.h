@@ -80,6 +80,9 @@ struct ServerOptions {
   }
   bool uses_device() const { return has(TransportKind::kDpdk) || has(TransportKind::kXdp); }
   bool serves_datagrams() const { return has(TransportKind::kUdp) || uses_device(); }
+  // Values of up to so many bytes are never large. Moving a connection costs more than serving a
+  // value that is stored inline; a datagram only more than one of a single packet.
+  std::uint64_t threshold_min_bytes() const;
   friend bool operator==(const ServerOptions&, const ServerOptions&) = default;
 };
 

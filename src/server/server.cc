@@ -33,10 +33,7 @@ ControllerOptions controller_options(const ServerOptions& options) {
   out.dispatchers = options.dispatchers;
   out.large_percentile = options.large_percentile;
   out.smoothing = options.smoothing;
-  // Moving a connection costs more than serving a value that is stored inline; a datagram only
-  // more than one of a single packet.
-  out.threshold_min_bytes =
-      options.serves_datagrams() ? std::uint64_t{kReplyFragmentBytes} : kInlineValueBytesMax;
+  out.threshold_min_bytes = options.threshold_min_bytes();
   return out;
 }
 

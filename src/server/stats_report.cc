@@ -83,6 +83,13 @@ constexpr NamedCounter kCoreCounters[] = {
     {"stolen", Counter::kStolen},
 };
 
+// Requests that end without a value, read or written. A touch that hits is not among them: it may
+// have been a gat, whose value is counted by its size.
+constexpr Counter kWithoutValue[] = {
+    Counter::kGetMisses, Counter::kTouchMisses, Counter::kDeleteHits, Counter::kDeleteMisses,
+    Counter::kIncrHits,  Counter::kIncrMisses,  Counter::kDecrHits,   Counter::kDecrMisses,
+};
+
 // A gauge that is the sum of what several threads count up and down: read while one of them moves
 // something from here to there, it may be below nothing for a moment.
 template <typename Gauge>
@@ -117,11 +124,13 @@ bool StatsReport::append_stats(std::string_view argument, Now now, std::string& 
     connections(now, out);
   } else if (argument == "minos") {
     minos(out);
+  } else if (argument == "minos sizes") {
+    size_classes(now, out);
   } else if (argument == "slabs") {
     stat(out, "active_slabs", 0);
     stat(out, "total_malloced", shared_.store.memory().used_bytes);
   } else if (argument == "reset") {
-    reset();
+    reset(now);
     out += "RESET\r\n";
     return true;
   } else {
@@ -159,14 +168,15 @@ Histogram StatsReport::merged(HistogramOf which, std::size_t report_class) const
   return all;
 }
 
-void StatsReport::reset() {
+void StatsReport::reset(Now at) {
   Baseline now;
+  now.at = at.mono;
   now.workers.resize(shared_.workers.size());
   for (std::size_t i = 0; i < now.workers.size(); ++i) {
     for (std::size_t c = 0; c < kCounters; ++c) {
       now.workers[i].counters[c] = shared_.workers[i]->get(static_cast<Counter>(c));
     }
-    shared_.workers[i]->sizes.delta_since(now.workers[i].sizes);
+    shared_.workers[i]->sizes_since(now.workers[i].sizes);
   }
   for (std::size_t i = 0; i < kReportClasses; ++i) {
     now.queue_wait_ns[i] = merged(&WorkerStats::queue_wait_ns, i);
@@ -258,19 +268,44 @@ void StatsReport::items(std::string& out) const {
   }
 }
 
-// Requested value sizes, by power of two: what the controller sees.
-void StatsReport::sizes(std::string& out) const {
-  const std::shared_ptr<const Baseline> from = baseline();
-  SizeHistogram all;
+SizeCounts StatsReport::sizes_since(const Baseline& from) const {
+  SizeCounts all;
   for (std::size_t i = 0; i < shared_.workers.size(); ++i) {
-    SizeHistogram then = from->workers[i].sizes;
-    all.merge(shared_.workers[i]->sizes.delta_since(then));
+    SizeCounts then = from.workers[i].sizes;
+    all.merge(shared_.workers[i]->sizes_since(then));
   }
+  return all;
+}
+
+// Requested value sizes, by power of two.
+void StatsReport::sizes(std::string& out) const {
+  const SizeCounts counts = sizes_since(*baseline());
+  SizeHistogram all = counts.read;
+  all.merge(counts.written);
   std::size_t next = 0;
   for (std::uint64_t upper = 32; upper <= kItemBytesMax; upper *= 2) {
     std::uint64_t count = 0;
     for (; next < kSizeClasses && upper_bytes(next) <= upper; ++next) count += all.count(next);
     if (count != 0) stat(out, fmt::format("{}", upper), count);
+  }
+}
+
+// The same as exactly as the controller sees it, and what else is needed to repeat the load: two
+// answers tell what came in between, by the server's own clock.
+void StatsReport::size_classes(Now now, std::string& out) const {
+  const std::shared_ptr<const Baseline> from = baseline();
+  stat(out, "counted_us", std::max<std::int64_t>((now.mono - from->at).count(), 0) / 1000);
+  std::uint64_t without_value = 0;
+  for (const Counter counter : kWithoutValue) without_value += total(*from, counter);
+  stat(out, "without_value", without_value);
+  const SizeCounts counts = sizes_since(*from);
+  for (SizeClass i = 0; i < kSizeClasses; ++i) {
+    const auto line = [&](std::string_view what, std::uint64_t count) {
+      if (count == 0) return;
+      stat(out, fmt::format("size:{}:{}:{}", lower_bytes(i), upper_bytes(i), what), count);
+    };
+    line("read", counts.read.count(i));
+    line("written", counts.written.count(i));
   }
 }
 
@@ -289,6 +324,7 @@ void StatsReport::minos(std::string& out) const {
   stat(out, "policy", name_of(shared_.options.sharding));
   stat(out, "plan_version", plan.version);
   stat(out, "threshold_bytes", plan.threshold_bytes);
+  stat(out, "threshold_min_bytes", shared_.options.threshold_min_bytes());
   stat(out, "small_cost_share", fmt::format("{:.4f}", plan.small_cost_share));
   stat(out, "quantum_bytes", shared_.options.quantum_bytes);
   for (std::uint16_t i = 0; i < plan.core_count(); ++i) {

@@ -50,8 +50,9 @@ class StatsReport final : public StatsSource {
   struct Baseline {
     struct Worker {
       std::array<std::uint64_t, kCounters> counters{};
-      SizeHistogram sizes;
+      SizeCounts sizes;
     };
+    Nanos at{0};  // the start of the program, before the first reset
     std::vector<Worker> workers;
     std::array<Histogram, kReportClasses> queue_wait_ns;
     std::array<Histogram, kReportClasses> service_ns;
@@ -66,17 +67,19 @@ class StatsReport final : public StatsSource {
   void settings(std::string& out) const;
   void items(std::string& out) const;
   void sizes(std::string& out) const;
+  void size_classes(Now now, std::string& out) const;
   void connections(Now now, std::string& out) const;
   void minos(std::string& out) const;
   void planes(const Baseline& from, std::string& out) const;
   void classes(const Baseline& from, std::string& out) const;
 
-  void reset();
+  void reset(Now at);
   std::shared_ptr<const Baseline> baseline() const;
 
   // Since `from`.
   std::uint64_t count(const Baseline& from, std::size_t worker, Counter counter) const;
   std::uint64_t total(const Baseline& from, Counter counter) const;
+  SizeCounts sizes_since(const Baseline& from) const;
   // Of all workers, since the start.
   Histogram merged(HistogramOf which, std::size_t report_class) const;
 

@@ -42,7 +42,7 @@ class StatsReportTest : public testing::Test {
   // The value of one line of `stats ARGUMENT`.
   std::string stat(std::string_view argument, std::string_view name) {
     std::string text;
-    EXPECT_TRUE(report_->append_stats(argument, kNow, text));
+    EXPECT_TRUE(report_->append_stats(argument, now_, text));
     std::istringstream words(text);
     for (std::string word; words >> word;) {
       if (word != name) continue;
@@ -54,10 +54,11 @@ class StatsReportTest : public testing::Test {
 
   void reset() {
     std::string text;
-    EXPECT_TRUE(report_->append_stats("reset", kNow, text));
+    EXPECT_TRUE(report_->append_stats("reset", now_, text));
     EXPECT_EQ(text, "RESET\r\n");
   }
 
+  Now now_ = kNow;
   ServerOptions options_;
   std::unique_ptr<KvStore> store_;
   Mesh mesh_{kWorkers};
@@ -79,7 +80,7 @@ TEST_F(StatsReportTest, ResetForgetsWhatWasCounted) {
     worker->add(Counter::kQuanta, 20);
     worker->queue_wait_ns[1].record(5000, 7);
     worker->service_ns[1].record(6000, 7);
-    worker->sizes.record(100);
+    worker->sizes_read.record(100);
   }
   EXPECT_EQ(stat("", "total_items"), "4000");
   EXPECT_NE(stat("", "evictions"), "0");
@@ -126,6 +127,37 @@ TEST_F(StatsReportTest, PlanesAreCountedByTheReason) {
   EXPECT_EQ(stat("minos", "plane:0:truncated"), "0");
   truncated_ = 5;
   EXPECT_EQ(stat("minos", "plane:0:truncated"), "2");
+}
+
+TEST_F(StatsReportTest, SizesAreCountedByClassAndKind) {
+  now_.mono = millis(2);
+  workers_[0]->sizes_read.record(100);
+  workers_[1]->sizes_read.record(103);
+  workers_[1]->sizes_written.record(100);
+  workers_[0]->sizes_written.record(kItemBytesMax);
+  workers_[0]->add(Counter::kGetMisses, 3);
+  workers_[1]->add(Counter::kDeleteHits, 4);
+  std::string text;
+  EXPECT_TRUE(report_->append_stats("minos sizes", now_, text));
+  EXPECT_EQ(text,
+            "STAT counted_us 2000\r\nSTAT without_value 7\r\nSTAT size:100:103:read 2\r\n"
+            "STAT size:100:103:written 1\r\nSTAT size:1073741824:1140850687:written 1\r\nEND\r\n");
+  EXPECT_EQ(stat("sizes", "128"), "3");
+
+  reset();
+  now_.mono = millis(5);
+  workers_[0]->sizes_read.record(5);
+  text.clear();
+  EXPECT_TRUE(report_->append_stats("minos sizes", now_, text));
+  EXPECT_EQ(text,
+            "STAT counted_us 3000\r\nSTAT without_value 0\r\nSTAT size:5:5:read 1\r\nEND\r\n");
+}
+
+TEST_F(StatsReportTest, TheLeastThresholdIsThatOfTheTransport) {
+  options_.transports = {TransportKind::kTcp};
+  EXPECT_EQ(stat("minos", "threshold_min_bytes"), "8192");
+  options_.transports.push_back(TransportKind::kUdp);
+  EXPECT_EQ(stat("minos", "threshold_min_bytes"), "1432");
 }
 
 // A worker may note that a connection is gone before its giver notes that it came.

@@ -125,7 +125,7 @@ SimServer::~SimServer() {
 void SimServer::learn(const SimWorkload& workload) {
   double owed = 0;
   workload.for_each_key([&](std::uint32_t, std::uint32_t value_bytes, bool, double share) {
-    for (owed += share * kLearned; owed >= 1; owed -= 1) stats_[0]->sizes.record(value_bytes);
+    for (owed += share * kLearned; owed >= 1; owed -= 1) stats_[0]->sizes_read.record(value_bytes);
   });
   planner_.end_epoch(stats_);
 }

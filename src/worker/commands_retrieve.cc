@@ -60,7 +60,7 @@ void Worker::retrieve(Pending& pending) {
     if (command.last_key) connection.reply(text_reply::kEnd);
     return;
   }
-  stats_.sizes.record(item->value_bytes);
+  stats_.sizes_read.record(item->value_bytes);
   if (item->large == nullptr) {
     send_inline(pending, *item, room);
   } else {

@@ -29,7 +29,7 @@ void Worker::store_inline(Pending& pending) {
   drop_refused(core_, mode, status, command.key, pending.key_hash, now_);
   note_served(connection, command.value_bytes);
   stats_.add(Counter::kCmdSet);
-  stats_.sizes.record(value.size());
+  stats_.sizes_written.record(value.size());
   reply_store(connection, mode, status, command.noreply);
 }
 
@@ -54,7 +54,7 @@ void Worker::store_large(Pending& pending) {
     if (upload->draft) connection.reserving = std::move(upload);
     return;
   }
-  stats_.sizes.record(command.value_bytes);
+  stats_.sizes_written.record(command.value_bytes);
   if (status != StoreStatus::kStored) {
     stats_.add(Counter::kCmdSet);
     drop_refused(core_, *pending.store, status, command.key, pending.key_hash, now_);

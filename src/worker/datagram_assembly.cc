@@ -54,7 +54,7 @@ void DatagramEngine::take_fragment(Request& request, const WriteWindow::Ticket& 
   const Peer& peer = *request.in.peer;
   Assembly* assembly = assembler_.find(peer, datagram.header.request_id);
   if (assembly == nullptr) {
-    stats_.sizes.record(datagram.header.value_bytes);
+    stats_.sizes_written.record(datagram.header.value_bytes);
     note_served(datagram.header.value_bytes);
     if (datagram.header.value_bytes > store_.options().item_bytes_max) {
       const WriteOutcome outcome =

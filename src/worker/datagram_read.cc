@@ -54,7 +54,7 @@ void DatagramEngine::send_item(Request& request, const ItemRef& item) {
   const bool changed = request.datagram.number != 0 && asked.op == DatagramOp::kGet &&
                        request.datagram.number != item.cas;
   if (changed) return reply_status(request, DatagramStatus::kChanged);
-  if (asked.offset == 0 && !request.in.placed) stats_.sizes.record(item.value_bytes);
+  if (asked.offset == 0 && !request.in.placed) stats_.sizes_read.record(item.value_bytes);
   const std::uint16_t fragment_bytes = asked.fragment_bytes == 0
                                            ? kReplyFragmentBytes
                                            : std::min(asked.fragment_bytes, kReplyFragmentBytes);
@@ -222,7 +222,7 @@ void DatagramEngine::multi_get(Request& request) {
     entry.status = item ? DatagramStatus::kOk : DatagramStatus::kNotFound;
     const std::size_t room_bytes = kDatagramBytesMax - kDatagramHeaderBytes - kMultiGetEntryBytes;
     if (item) {
-      stats_.sizes.record(item->value_bytes);
+      stats_.sizes_read.record(item->value_bytes);
       entry.flags = item->meta.flags;
       entry.cas = item->cas;
       if (item->value_bytes > room_bytes) {

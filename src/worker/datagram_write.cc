@@ -113,7 +113,7 @@ std::optional<WriteOutcome> DatagramEngine::store(const Request& request, Waitin
   const StoreStatus status = core_.put(mode, datagram.key, request.key_hash, meta, datagram.payload,
                                        datagram.number, now_);
   if (waiting.memory.goes_on(status, core_, now_.mono, stats_)) return std::nullopt;
-  stats_.sizes.record(datagram.payload.size());
+  stats_.sizes_written.record(datagram.payload.size());
   return outcome_of(mode, status, datagram.key, request.key_hash);
 }
 

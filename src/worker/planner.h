@@ -29,7 +29,7 @@ class Planner {
  private:
   SizeController controller_;
   PlanBoard& board_;
-  std::vector<SizeHistogram> counted_;  // per worker: sizes that earlier epochs saw
+  std::vector<SizeCounts> counted_;  // per worker: sizes that earlier epochs saw
 };
 
 }  // namespace minos

@@ -75,19 +75,36 @@ enum class Counter : std::uint8_t {
 };
 inline constexpr std::size_t kCounters = static_cast<std::size_t>(Counter::kStolen) + 1;
 
+// Of requests, by the size of the value.
+struct SizeCounts {
+  SizeHistogram read;
+  SizeHistogram written;
+
+  void merge(const SizeCounts& other) {
+    read.merge(other.read);
+    written.merge(other.written);
+  }
+};
+
 // One worker's numbers: it alone writes, any thread reads. `stats reset` remembers a baseline
 // instead of writing to another worker's counters.
 struct WorkerStats {
   std::array<SharedCounter, kCounters> counters;
   std::array<SharedHistogram, kReportClasses> queue_wait_ns;
   std::array<SharedHistogram, kReportClasses> service_ns;
-  SharedSizeHistogram sizes;
+  // Values that gets found, and values to be stored: each request is in one of them at most.
+  SharedSizeHistogram sizes_read;
+  SharedSizeHistogram sizes_written;
 
   void add(Counter counter, std::uint64_t n = 1) {
     counters[static_cast<std::size_t>(counter)].add(n);
   }
   std::uint64_t get(Counter counter) const {
     return counters[static_cast<std::size_t>(counter)].get();
+  }
+  // Any thread, as SharedSizeHistogram::delta_since().
+  SizeCounts sizes_since(SizeCounts& previous) const {
+    return {sizes_read.delta_since(previous.read), sizes_written.delta_since(previous.written)};
   }
 };
 
