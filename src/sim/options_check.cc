@@ -83,6 +83,9 @@ std::string workload_error(const SimOptions& o) {
     const auto error = out_of_range<std::uint64_t>("a size", size.value_bytes, 1, kValueBytesMax);
     if (!error.empty()) return error;
     if (!(size.share >= 0)) return fmt::format("a size's share of {} is negative", size.share);
+    if (!(size.get_ratio <= 1)) {
+      return fmt::format("a size's GET ratio of {} is more than 1", size.get_ratio);
+    }
     total += size.share;
   }
   if (!(total > 0) || !std::isfinite(total))

@@ -90,8 +90,8 @@ void Simulation::estimate(SimResult& result) const {
     return static_cast<double>(full * WireSpeed::frame_bytes(each + kFront) + last);
   };
   const auto bare = static_cast<double>(WireSpeed::frame_bytes(kFront));
-  workload_.for_each_key([&](std::uint32_t, std::uint32_t bytes, bool, double share) {
-    const double get = options_.get_ratio;
+  workload_.for_each_key([&](std::uint32_t key, std::uint32_t bytes, bool, double share) {
+    const double get = workload_.get_ratio(key);
     service += share * (get * micros_of(costs_.mean_service(bytes, false)) +
                         (1 - get) * micros_of(costs_.mean_service(bytes, true)));
     in += share * (get * bare + (1 - get) * wire(bytes, kSetFragmentBytes));

@@ -29,6 +29,8 @@ struct SimSizeShare {
   std::uint64_t value_bytes = 0;  // 1 to 64 MiB
   double share = 0;               // of all requests, relative to the sum of all
   bool large = false;             // counts as large in the results
+  // Of these requests, 0 to 1; below 0: as SimOptions has it for all.
+  double get_ratio = -1;
 };
 
 // From `at` on, this percentage of requests is large.

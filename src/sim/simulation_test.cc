@@ -8,6 +8,8 @@
 #include <cmath>
 #include <string>
 
+#include "sim/workload.h"
+
 namespace minos {
 namespace {
 
@@ -248,6 +250,19 @@ TEST(GivenSizes, AreDrawnAsGiven) {
   const SimResult result = run(options);
   EXPECT_NEAR(static_cast<double>(result.large.count), 400, 80);
   EXPECT_EQ(result.all.count, options.requests);
+}
+
+TEST(GivenSizes, HaveGetRatiosOfTheirOwn) {
+  SimOptions options = everything(PolicyKind::kElastic);
+  options.sizes = SimSizes::kGiven;
+  options.size_shares = {{1024, 1, false, 1}, {1024, 1, true, 0}};
+  const SimWorkload workload(options);
+  SimWorkload drawn(options);
+  for (int i = 0; i < 1000; ++i) {
+    const SimWorkload::Request request = drawn.next();
+    EXPECT_EQ(request.set, request.large);
+    EXPECT_EQ(workload.get_ratio(request.key), request.set ? 0 : 1);
+  }
 }
 
 TEST(Options, SayWhatIsWrong) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/check.h"
 #include "load/zipf.h"
@@ -11,8 +12,10 @@ namespace minos {
 
 namespace {
 
-// What all large values together take at most.
+// What all large values together take at most; and all values of given sizes, unless one of each
+// takes more.
 constexpr std::uint64_t kLargeBytesTotal = 256 * kMiB;
+constexpr std::uint64_t kGivenBytesTotal = 64 * kMiB;
 
 // Keys of one given size: enough that nothing happens to be in one bucket or on one queue.
 constexpr std::uint32_t kKeysOfSizeMax = 1000;
@@ -24,8 +27,8 @@ constexpr std::uint64_t kGivenSeed = 0x5eed0002;
 // With this many bytes a bimodal value is one packet, in a reply as well.
 constexpr std::uint32_t kOnePacketBytes = 1024;
 
-std::uint32_t keys_for(std::uint32_t wanted, std::uint64_t value_bytes) {
-  const std::uint64_t room = std::max<std::uint64_t>(kLargeBytesTotal / value_bytes, 1);
+std::uint32_t keys_for(std::uint32_t wanted, std::uint64_t value_bytes, std::uint64_t bytes_total) {
+  const std::uint64_t room = std::max<std::uint64_t>(bytes_total / value_bytes, 1);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, room));
 }
 
@@ -52,7 +55,7 @@ SimWorkload::SimWorkload(const SimOptions& options)
       keys.large_bytes_min = keys.large_bytes_max;
       break;
   }
-  keys.large_keys = keys_for(options.large_keys, keys.large_bytes_max);
+  keys.large_keys = keys_for(options.large_keys, keys.large_bytes_max, kLargeBytesTotal);
   value_bytes_max_ = keys.large_bytes_max;
   keys_.emplace(keys);
   stream_.emplace(*keys_, RequestStream::Options{.large_share = large_share_,
@@ -72,12 +75,14 @@ void SimWorkload::make_given(const SimOptions& options) {
     given.first_key = key;
     given.value_bytes = static_cast<std::uint32_t>(size.value_bytes);
     given.large = size.large;
+    given.get_ratio = size.get_ratio < 0 ? options.get_ratio : size.get_ratio;
     given.share = size.share / total;
     up_to += given.share;
     given.up_to = up_to;
     const auto sizes = static_cast<std::uint32_t>(options.size_shares.size());
     const std::uint32_t even = std::max(options.keys / sizes, 1U);
-    given.keys = keys_for(std::min(even, kKeysOfSizeMax), size.value_bytes * sizes);
+    given.keys =
+        keys_for(std::min(even, kKeysOfSizeMax), size.value_bytes * sizes, kGivenBytesTotal);
     key += given.keys;
     value_bytes_max_ = std::max(value_bytes_max_, given.value_bytes);
     given_.push_back(given);
@@ -95,12 +100,17 @@ SimWorkload::Request SimWorkload::next() {
     const double at = prng_.uniform();
     const auto given = std::ranges::lower_bound(given_, at, {}, &Given::up_to);
     const auto offset = static_cast<std::uint32_t>(prng_.below(given->keys));
-    const bool set = prng_.uniform() >= get_ratio_;
+    const bool set = prng_.uniform() >= given->get_ratio;
     return {given->first_key + offset, given->value_bytes, set, given->large};
   }
   const LoadRequest request = stream_->next();
   return {request.key, request.value_bytes, request.op == LoadOp::kSet,
           request.size_class == LoadClass::kLarge};
+}
+
+double SimWorkload::get_ratio(std::uint32_t key) const {
+  if (given_.empty()) return get_ratio_;
+  return std::prev(std::ranges::upper_bound(given_, key, {}, &Given::first_key))->get_ratio;
 }
 
 void SimWorkload::set_large_percent(double percent) {

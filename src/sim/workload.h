@@ -35,6 +35,8 @@ class SimWorkload {
   using Visit =
       std::function<void(std::uint32_t key, std::uint32_t value_bytes, bool large, double share)>;
   void for_each_key(const Visit& visit) const;
+  // Of the requests for this key, one of for_each_key().
+  double get_ratio(std::uint32_t key) const;
 
  private:
   struct Given {
@@ -42,6 +44,7 @@ class SimWorkload {
     std::uint32_t keys = 0;
     std::uint32_t value_bytes = 0;
     bool large = false;
+    double get_ratio = 0;
     double share = 0;
     double up_to = 0;  // the sum of shares up to here
   };
