@@ -2,21 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_codes.h"
+#include "cli/sim_from.h"
 #include "cli/sim_report.h"
 #include "sim/simulation.h"
 
 namespace minos {
 namespace {
+
+// With --from at each of some dozens of points.
+constexpr std::int64_t kRequestsUsual = 1'000'000;
+constexpr std::int64_t kRequestsUsualFrom = 200'000;
 
 // As the user gives them: numbers are wide and signed, so that what is wrong with one can be said.
 struct SimArguments {
@@ -35,7 +43,7 @@ struct SimArguments {
   std::int64_t large_factor = 100;
   std::int64_t keys = 100'000;
   std::int64_t large_keys = 100;
-  std::int64_t requests = 1'000'000;
+  std::optional<std::int64_t> requests;
   std::int64_t seed = 1;
   std::int64_t burst = 0;
   std::int64_t quantum_packets = 0;
@@ -48,6 +56,13 @@ struct SimArguments {
   bool json = false;
   bool quiet = false;
   std::string json_file;
+  std::string from;
+  double over_s = 10;
+  std::int64_t jobs = std::max(std::int64_t{std::thread::hardware_concurrency()}, std::int64_t{1});
+
+  std::int64_t requests_or_usual() const {
+    return requests.value_or(from.empty() ? kRequestsUsual : kRequestsUsualFrom);
+  }
 };
 
 std::atomic<bool> stop_asked = false;
@@ -71,14 +86,18 @@ std::string argument_error(const SimArguments& a) {
         Whole{"--large-max", a.large_max, 1500, 16 << 20},
         Whole{"--large-factor", a.large_factor, 2, 10'000}, Whole{"--keys", a.keys, 1, 16 << 20},
         Whole{"--large-keys", a.large_keys, 1, 10'000},
-        Whole{"--requests", a.requests, 1, 10'000'000'000}, Whole{"--seed", a.seed, 0, INT64_MAX},
-        Whole{"--burst", a.burst, 0, 32}, Whole{"--quantum-packets", a.quantum_packets, 0, 65'536},
+        Whole{"--requests", a.requests_or_usual(), 1, 10'000'000'000},
+        Whole{"--seed", a.seed, 0, INT64_MAX}, Whole{"--burst", a.burst, 0, 32},
+        Whole{"--quantum-packets", a.quantum_packets, 0, 65'536},
         Whole{"--threshold-min", a.threshold_min, 0, kWordMax},
-        Whole{"--rx-queue", a.rx_queue, 64, 1 << 20},
-        Whole{"--tx-queue", a.tx_queue, 64, 1 << 20}}) {
+        Whole{"--rx-queue", a.rx_queue, 64, 1 << 20}, Whole{"--tx-queue", a.tx_queue, 64, 1 << 20},
+        Whole{"--jobs", a.jobs, 1, 1024}}) {
     if (whole.value >= whole.low && whole.value <= whole.high) continue;
     return fmt::format("{}={} is out of range: {} to {} is allowed", whole.name, whole.value,
                        whole.low, whole.high);
+  }
+  if (!(a.over_s >= 0 && a.over_s <= 86'400)) {
+    return fmt::format("--over={} is out of range: 0 to 86400 seconds is allowed", a.over_s);
   }
   if (a.rate && a.load) return "--rate and --load exclude each other";
   if (a.profile != "ideal" && (a.fixed_us || a.packet_us || a.exponential)) {
@@ -133,7 +152,7 @@ std::string finish(SimArguments& a) {
   sim.large_factor = static_cast<std::uint32_t>(a.large_factor);
   sim.keys = static_cast<std::uint32_t>(a.keys);
   sim.large_keys = static_cast<std::uint32_t>(a.large_keys);
-  sim.requests = static_cast<std::uint64_t>(a.requests);
+  sim.requests = static_cast<std::uint64_t>(a.requests_or_usual());
   sim.seed = static_cast<std::uint64_t>(a.seed);
   sim.burst_requests = static_cast<std::uint32_t>(a.burst);
   sim.quantum_packets = static_cast<std::uint32_t>(a.quantum_packets);
@@ -155,11 +174,26 @@ void follow_progress(SimArguments& a) {
   };
 }
 
+int run_from(const SimArguments& a) {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  return run_sim_from({.server = a.from,
+                       .over_s = a.over_s,
+                       .own_rate = a.rate || a.load,
+                       .jobs = static_cast<unsigned>(a.jobs),
+                       .quiet = a.quiet,
+                       .json = a.json,
+                       .json_file = a.json_file,
+                       .base = a.sim},
+                      stop_asked);
+}
+
 int run(SimArguments& a) {
   if (const std::string error = finish(a); !error.empty()) {
     fmt::print(stderr, "minos sim: {}\n", error);
     return kExitUsage;
   }
+  if (!a.from.empty()) return run_from(a);
   std::ofstream file;
   if (!a.json_file.empty()) {
     file.open(a.json_file);
@@ -252,7 +286,8 @@ void add_load_options(CLI::App& command, SimArguments& a) {
       .add_option("--answered-percent", a.sim.answered_percent,
                   "Percent of replies that are sent; others cost the cores, not the link")
       ->capture_default_str();
-  command.add_option("--requests", a.requests, "Requests that are counted")->capture_default_str();
+  command.add_option("--requests", a.requests,
+                     "Requests that are counted [1000000; with --from 200000 each time]");
   command
       .add_option("--warmup-percent", a.sim.warmup_percent,
                   "Percent of --requests that come before and do not count")
@@ -288,6 +323,34 @@ void add_network_options(CLI::App& command, SimArguments& a) {
   command.add_flag("--quiet", a.quiet, "No progress on standard error");
 }
 
+// What a server says of itself and of its load is not to be given as well.
+void add_from_options(CLI::App& command, SimArguments& a) {
+  CLI::Option* const from =
+      command
+          .add_option("--from", a.from,
+                      "Ask a running minosd for its load, and simulate that under each policy, "
+                      "with other numbers of cores, thresholds and quanta; with --profile=tcp "
+                      "unless told otherwise; --rate or --load: its sizes at another rate")
+          ->type_name("HOST:PORT");
+  command
+      .add_option("--over", a.over_s,
+                  "Of --from: what comes within this time, such as 10s or 500ms; 0: what has come "
+                  "since the server's start [10s]")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"ms", 1e-3}}))
+      ->type_name("TIME")
+      ->needs(from);
+  command.add_option("--jobs", a.jobs, "Of --from: simulations at once, each on a thread")
+      ->capture_default_str()
+      ->needs(from);
+  for (const char* const name :
+       {"--policy", "--cores", "--dispatchers", "--burst", "--quantum-packets", "--percentile",
+        "--smoothing", "--epoch-ms", "--threshold-min", "--cold", "--sizes", "--large-percent",
+        "--large-max", "--large-factor", "--get-ratio", "--keys", "--large-keys", "--zipf",
+        "--timeline-ms"}) {
+    from->excludes(command.get_option(name));
+  }
+}
+
 }  // namespace
 
 void add_sim_command(CLI::App& app, int& exit_code) {
@@ -299,8 +362,11 @@ void add_sim_command(CLI::App& app, int& exit_code) {
   add_server_options(command, arguments);
   add_load_options(command, arguments);
   add_network_options(command, arguments);
+  add_from_options(command, arguments);
   CLI::Option* const json = command.get_option("--json");
-  command.callback([json, &exit_code] {
+  CLI::Option* const profile = command.get_option("--profile");
+  command.callback([json, profile, &exit_code] {
+    if (!arguments.from.empty() && profile->count() == 0) arguments.profile = "tcp";
     arguments.json = json->count() > 0;
     exit_code = run(arguments);
   });
