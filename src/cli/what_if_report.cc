@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "experiment/catalogue.h"
 #include "sharding/cost.h"
 
@@ -90,7 +93,7 @@ nlohmann::json figures_json(const ClassFigures& figures) {
           {"p999_us", figures.p999_us}, {"mean_slowdown", figures.mean_slowdown}};
 }
 
-nlohmann::json point_json(const WhatIfPoint& point) {
+nlohmann::json variant_json(const WhatIfPoint& point) {
   const PointResult& result = point.result;
   nlohmann::json out = {{"policy", name_of(point.variant.policy)},
                         {"cores", point.variant.cores},
@@ -216,29 +219,29 @@ nlohmann::json what_if_json(const WhatIfFacts& facts) {
                         {"requests", what_if.base.requests},
                         {"rate_per_s", what_if.base.rate_per_s},
                         {"mean_service_us", what_if.now().result.mean_service_us},
-                        {"now", point_json(what_if.now())},
+                        {"now", variant_json(what_if.now())},
                         {"answer", answer_json(what_if)}};
   for (const char* const list : {"policies", "cores", "percentiles", "quanta"}) {
     out[list] = nlohmann::json::array();
   }
   for (const PolicyKind policy : compared_policies()) {
-    out["policies"].push_back(point_json(*what_if.find(policy, what_if.present.cores)));
+    out["policies"].push_back(variant_json(*what_if.find(policy, what_if.present.cores)));
   }
   for (const WhatIfPoint& point : what_if.points) {
     WhatIfVariant cores = what_if.present;
     cores.policy = point.variant.policy;
     cores.cores = point.variant.cores;
-    if (point.variant == cores) out["cores"].push_back(point_json(point));
+    if (point.variant == cores) out["cores"].push_back(variant_json(point));
     WhatIfVariant percentile = what_if.present;
     percentile.policy = point.variant.policy;
     percentile.large_percentile = point.variant.large_percentile;
     const bool by_size =
         std::ranges::find(size_aware_policies(), percentile.policy) != size_aware_policies().end();
-    if (by_size && point.variant == percentile) out["percentiles"].push_back(point_json(point));
+    if (by_size && point.variant == percentile) out["percentiles"].push_back(variant_json(point));
     WhatIfVariant quantum = what_if.present;
     quantum.policy = PolicyKind::kElastic;
     quantum.quantum_packets = point.variant.quantum_packets;
-    if (point.variant == quantum) out["quanta"].push_back(point_json(point));
+    if (point.variant == quantum) out["quanta"].push_back(variant_json(point));
   }
   return out;
 }
