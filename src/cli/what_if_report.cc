@@ -177,10 +177,12 @@ std::string what_if_text(const WhatIfFacts& facts) {
   const unsigned cores = what_if.present.cores;
   std::string out = seen_text(facts);
   out += fmt::format(
-      "\nsimulated: profile {}, {:.1f} requests/s, {:.1f} % of what {} cores can do; mean service "
+      "\nsimulated: profile {}, {:.1f} requests/s, {:.1f} % of what {} cores{} can do; mean "
+      "service "
       "time {:.2f} us; {} requests a line, times in us\n* p99 of all is within {:.0f} mean service "
       "times, {:.1f} us\n",
       what_if.base.costs.name, what_if.base.rate_per_s, 100 * now.result.load, cores,
+      what_if.link_mops == 0 ? "" : fmt::format(" on a link of {} Gb/s", what_if.base.link_gbit_s),
       now.result.mean_service_us, what_if.base.requests, kSloServiceTimes,
       kSloServiceTimes * now.result.mean_service_us);
   out += heading("now");
@@ -218,7 +220,8 @@ nlohmann::json what_if_json(const WhatIfFacts& facts) {
                         {"seed", what_if.base.seed},
                         {"requests", what_if.base.requests},
                         {"rate_per_s", what_if.base.rate_per_s},
-                        {"mean_service_us", what_if.now().result.mean_service_us},
+                        {"mean_service_us", what_if.mean_service_us},
+                        {"link_mops", what_if.link_mops},
                         {"now", variant_json(what_if.now())},
                         {"answer", answer_json(what_if)}};
   for (const char* const list : {"policies", "cores", "percentiles", "quanta"}) {

@@ -55,12 +55,7 @@ void add_point(WhatIf& what_if, const WhatIfVariant& variant) {
 class WhatIfRunner {
  public:
   WhatIfRunner(WhatIf& what_if, unsigned jobs, const CampaignHooks& hooks)
-      : what_if_(what_if), jobs_(jobs), hooks_(hooks), start_(std::chrono::steady_clock::now()) {
-    const SimOptions present = options_of(what_if.base, what_if.present);
-    const SimResult estimate = estimate_of(present);
-    mean_service_us_ = estimate.mean_service_us;
-    link_mops_ = estimate.link_mops;
-  }
+      : what_if_(what_if), jobs_(jobs), hooks_(hooks), start_(std::chrono::steady_clock::now()) {}
 
   // Points that further rounds may want, besides those that there are.
   void expect(std::uint64_t more) { expected_ = what_if_.points.size() + more; }
@@ -116,15 +111,14 @@ class WhatIfRunner {
 
   void measure(WhatIfPoint& point) const {
     SimOptions options = options_of(what_if_.base, point.variant);
-    const double cores_mops = options.cores / mean_service_us_;
-    const double mops = link_mops_ == 0 ? cores_mops : std::min(cores_mops, link_mops_);
+    const double mops = what_if_.capacity_mops(options.cores);
     const double load = options.rate_per_s / 1e6 / mops;
     point.overloaded = load >= 1;
     if (point.overloaded) {
       point.result.load = load;
       point.result.offered_mops = options.rate_per_s / 1e6;
       point.result.capacity_mops = mops;
-      point.result.mean_service_us = mean_service_us_;
+      point.result.mean_service_us = what_if_.mean_service_us;
       return;
     }
     options.progress = [this](std::uint64_t, std::uint64_t) { return !interrupted(); };
@@ -136,8 +130,6 @@ class WhatIfRunner {
   unsigned jobs_;
   const CampaignHooks& hooks_;
   std::chrono::steady_clock::time_point start_;
-  double mean_service_us_ = 0;
-  double link_mops_ = 0;
   std::atomic<std::size_t> next_ = 0;
   std::mutex mutex_;  // of all below
   std::condition_variable changed_;
@@ -228,6 +220,11 @@ const WhatIfPoint* WhatIf::find(PolicyKind policy, std::uint16_t cores_wanted) c
   return find(variant);
 }
 
+double WhatIf::capacity_mops(std::uint16_t cores_wanted) const {
+  const double cores_mops = cores_wanted / mean_service_us;
+  return link_mops == 0 ? cores_mops : std::min(cores_mops, link_mops);
+}
+
 const WhatIfPoint* WhatIf::best() const {
   const WhatIfPoint* best = nullptr;
   for (const PolicyKind policy : compared_policies()) {
@@ -245,6 +242,8 @@ std::optional<std::uint16_t> WhatIf::least_cores(PolicyKind policy) const {
 
 std::expected<WhatIf, std::string> plan_what_if(const SimOptions& base) {
   WhatIf out{.base = base,
+             .mean_service_us = 0,
+             .link_mops = 0,
              .present = {base.policy, base.cores, base.large_percentile, base.quantum_packets},
              .cores = {base.cores},
              .percentiles = {base.large_percentile},
@@ -286,10 +285,10 @@ std::expected<WhatIf, std::string> plan_what_if(const SimOptions& base) {
     const auto checked = check_sim_options(options_of(base, point.variant));
     if (!checked) return std::unexpected(checked.error());
   }
-  if (out.base.rate_per_s == 0) {
-    const SimResult estimate = estimate_of(options_of(base, out.present));
-    out.base.rate_per_s = base.load * estimate.capacity_mops * 1e6;
-  }
+  const SimResult estimate = estimate_of(options_of(base, out.present));
+  out.mean_service_us = estimate.mean_service_us;
+  out.link_mops = estimate.link_mops;
+  if (base.rate_per_s == 0) out.base.rate_per_s = base.load * estimate.capacity_mops * 1e6;
   return out;
 }
 
@@ -311,6 +310,11 @@ std::string what_if_sentence(const WhatIf& what_if) {
   const unsigned cores = what_if.present.cores;
   const PointResult& now = what_if.now().result;
   const WhatIfPoint* const best = what_if.best();
+  if (what_if.link_overloaded()) {
+    return fmt::format(
+        "This load, {:.4f} M requests/s, is more than a link of {} Gb/s can carry, {:.4f} M.",
+        now.offered_mops, what_if.base.link_gbit_s, what_if.link_mops);
+  }
   const PolicyKind policy = best == nullptr ? thriftiest(what_if) : best->variant.policy;
   std::string out;
   if (best == nullptr) {

@@ -37,6 +37,9 @@ struct WhatIfPoint {
 
 struct WhatIf {
   SimOptions base;  // with a rate
+  // Of the workload: what a request costs a core, and what the link carries; 0: without limit.
+  double mean_service_us = 0;
+  double link_mops = 0;
   WhatIfVariant present;
   std::vector<std::uint16_t> cores;   // ascending, the present number among them
   std::vector<double> percentiles;    // the same
@@ -47,6 +50,11 @@ struct WhatIf {
   const WhatIfPoint* find(const WhatIfVariant& variant) const;
   const WhatIfPoint* find(PolicyKind policy, std::uint16_t cores) const;
   const WhatIfPoint& now() const { return *find(present); }
+
+  // Whatever the cores are.
+  bool link_overloaded() const { return link_mops != 0 && base.rate_per_s / 1e6 >= link_mops; }
+  // What so many cores can do on that link.
+  double capacity_mops(std::uint16_t cores) const;
 
   // With the present number of cores, the least p99 of small requests (of all, where none is small)
   // that keeps up with the load. Null if none does.

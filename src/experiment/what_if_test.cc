@@ -127,6 +127,11 @@ TEST(WhatIf, SaysWhatIsBestAndHowManyCoresItTakes) {
   const std::string overload = what_if_sentence(what_if_run(base, 2));
   EXPECT_TRUE(overload.starts_with("On 2 cores this load, 1.2000 M requests/s, is more than any"))
       << overload;
+
+  base.costs = *cost_model_named("dpdk");
+  base.link_gbit_s = 1;
+  EXPECT_TRUE(what_if_sentence(what_if_run(base, 2))
+                  .starts_with("This load, 1.2000 M requests/s, is more than a link of 1 Gb/s"));
 }
 
 }  // namespace
