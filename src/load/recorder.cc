@@ -120,7 +120,9 @@ void Recorder::record(const FinishedRequest& done, Nanos at) {
       CHECK(done.status != ReplyStatus::kNone);
       break;
   }
-  if (arrived && done.request.size_class != LoadClass::kLarge) slices_.record(latency, at);
+  if (!arrived) return;
+  all_slices_.record(latency, at);
+  if (done.request.size_class != LoadClass::kLarge) slices_.record(latency, at);
 }
 
 void Recorder::record_kernel(const FinishedRequest& done, Nanos kernel_at, Nanos at) {
@@ -141,6 +143,7 @@ void Recorder::issued(Nanos scheduled, Nanos at) {
 void Recorder::merge(const Recorder& other) {
   for (std::size_t i = 0; i < classes_.size(); ++i) classes_[i].merge(other.classes_[i]);
   slices_.merge(other.slices_);
+  all_slices_.merge(other.all_slices_);
   kernel_slices_.merge(other.kernel_slices_);
   lateness_ns_.merge(other.lateness_ns_);
   lateness_max_ = std::max(lateness_max_, other.lateness_max_);

@@ -26,7 +26,7 @@ struct ClassStats {
   Nanos quantile(double share) const;
 };
 
-// Latencies of small requests in consecutive slices of time. A shared machine pauses for
+// Latencies in consecutive slices of time. A shared machine pauses for
 // milliseconds several times a second: those pauses decide a percentile over the whole run, but
 // spoil only a few slices, so that the median over slices shows the server.
 class SliceRecorder {
@@ -67,6 +67,7 @@ class Recorder {
       : start_(window_start),
         end_(window_end),
         slices_(window_start, slice),
+        all_slices_(window_start, slice),
         kernel_slices_(window_start, slice) {}
 
   // A request that was answered.
@@ -77,6 +78,7 @@ class Recorder {
   void issued(Nanos scheduled, Nanos at);
   void finish() {
     slices_.finish();
+    all_slices_.finish();
     kernel_slices_.finish();
   }
   void merge(const Recorder& other);
@@ -84,7 +86,8 @@ class Recorder {
   const ClassStats& of(LoadClass size_class) const {
     return classes_[static_cast<std::size_t>(size_class)];
   }
-  const SliceRecorder& slices() const { return slices_; }
+  const SliceRecorder& slices() const { return slices_; }  // of requests that are not large
+  const SliceRecorder& all_slices() const { return all_slices_; }
   const SliceRecorder& kernel_slices() const { return kernel_slices_; }
   const Histogram& lateness_ns() const { return lateness_ns_; }
   Nanos lateness_max() const { return lateness_max_; }
@@ -97,6 +100,7 @@ class Recorder {
   Nanos end_;
   std::array<ClassStats, kLoadClasses> classes_;
   SliceRecorder slices_;
+  SliceRecorder all_slices_;
   SliceRecorder kernel_slices_;
   Histogram lateness_ns_;
   Nanos lateness_max_{0};

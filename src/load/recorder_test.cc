@@ -84,5 +84,14 @@ TEST(SliceRecorder, MedianIgnoresARuinedSlice) {
   EXPECT_EQ(a.of(LoadClass::kSmall).quantile(0.99), millis(5));
 }
 
+TEST(Recorder, SlicesOfAllRequestsHaveTheLargeOnesToo) {
+  Recorder recorder(Nanos(0), millis(10), millis(1));
+  recorder.record(reply(LoadClass::kSmall, millis(1)), millis(1) + micros(10));
+  recorder.record(reply(LoadClass::kLarge, millis(1)), millis(1) + micros(900));
+  recorder.finish();
+  EXPECT_NEAR(recorder.slices().summary().p99_ns, 10'000, 500);
+  EXPECT_NEAR(recorder.all_slices().summary().p99_ns, 900'000, 30'000);
+}
+
 }  // namespace
 }  // namespace minos
