@@ -18,6 +18,7 @@ namespace minos {
 namespace {
 
 constexpr std::uint16_t kSourcePort = 40'000;
+const std::string kServerAddress = "10.0.0.1";  // what minosd has if nothing is said
 constexpr std::int64_t kQueuesMax = 128;
 
 // Of values on their way to all source ports, where a full ring loses what comes. A virtio server
@@ -32,24 +33,31 @@ std::optional<Ipv4Address> parse_ipv4(const std::string& text) {
   return out;
 }
 
-std::expected<DatagramChannels, std::string> open_device(const DpdkTarget& target,
-                                                         DpdkChannel::Options options,
-                                                         std::uint32_t count) {
-  std::vector<std::string> arguments = split_arguments(target.arguments);
-  if (!target.vhost.empty()) {
-    auto device = virtio_user_device(target.vhost, options.queues, options.address);
-    if (!device) return std::unexpected(device.error());
-    arguments.insert(arguments.end(), {"--vdev", std::move(*device)});
-  }
+std::expected<std::shared_ptr<Eal>, std::string> start_eal(const std::string& arguments) {
   // DPDK writes to a virtio socket even when the server has left: that ends no load.
   ::signal(SIGPIPE, SIG_IGN);
-  auto eal = Eal::start(arguments);
-  if (!eal) return std::unexpected(eal.error());
+  return Eal::start(split_arguments(arguments));
+}
+
+std::expected<DatagramChannels, std::string> open_device(const std::shared_ptr<Eal>& eal,
+                                                         const DpdkTarget& target,
+                                                         DpdkChannel::Options options,
+                                                         std::uint32_t count) {
+  std::shared_ptr<VirtualDevice> device;
+  if (!target.vhost.empty()) {
+    const auto text = virtio_user_device(target.vhost, options.queues, options.address);
+    if (!text) return std::unexpected(text.error());
+    auto plugged = VirtualDevice::plug_in(*text);
+    if (!plugged) return std::unexpected(plugged.error());
+    device = std::move(*plugged);
+    options.name = device->name();
+  }
   options.source_ports = static_cast<std::uint16_t>(count);
   auto channel = DpdkChannel::create(options);
   if (!channel) return std::unexpected(channel.error());
   const std::uint32_t window_bytes = target.vhost.empty() ? kWindowBytes / count : 0;
-  return share_among_sources(std::move(*channel), {.eal = std::move(*eal),
+  return share_among_sources(std::move(*channel), {.eal = eal,
+                                                   .device = std::move(device),
                                                    .queues = options.queues,
                                                    .source_ports = options.source_ports,
                                                    .window_bytes = window_bytes});
@@ -81,8 +89,27 @@ std::expected<OpenChannels, std::string> dpdk_channels(const DpdkTarget& target,
                                      .server_address = *server_address,
                                      .base_port = server.port,
                                      .queues = static_cast<std::uint16_t>(target.queues)};
-  return [target, options](std::uint32_t /*thread*/, std::uint32_t count) {
-    return open_device(target, options, count);
+  return [target, options](std::uint32_t /*thread*/,
+                           std::uint32_t count) -> std::expected<DatagramChannels, std::string> {
+    const auto eal = start_eal(target.arguments);
+    if (!eal) return std::unexpected(eal.error());
+    return open_device(*eal, target, options, count);
+  };
+}
+
+std::expected<ConnectVhost, std::string> start_dpdk() {
+  const auto eal = start_eal("");
+  if (!eal) return std::unexpected(eal.error());
+  return [eal = *eal](const std::string& vhost, std::uint16_t port, std::uint16_t queues) {
+    const DpdkTarget target = {.vhost = vhost, .arguments = {}, .queues = queues};
+    const DpdkChannel::Options options{.address = *parse_ipv4(target.address),
+                                       .source_port = kSourcePort,
+                                       .server_address = *parse_ipv4(kServerAddress),
+                                       .base_port = port,
+                                       .queues = queues};
+    return [eal, target, options](std::uint32_t /*thread*/, std::uint32_t count) {
+      return open_device(eal, target, options, count);
+    };
   };
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "client/address.h"
+#include "experiment/live_servers.h"
 #include "load/datagram_loop.h"
 
 namespace minos {
@@ -21,5 +22,9 @@ struct DpdkTarget {
 // address. Errors: sentences that name the option; a build without DPDK says so.
 std::expected<OpenChannels, std::string> dpdk_channels(const DpdkTarget& target,
                                                        const Address& server);
+
+// Starts DPDK in this process, once and for good; then the process may connect to one minosd after
+// another.
+std::expected<ConnectVhost, std::string> start_dpdk();
 
 }  // namespace minos

@@ -16,6 +16,7 @@ class Device {
  public:
   Device(std::unique_ptr<DpdkChannel> channel, const DpdkSources& options)
       : eal_(options.eal),
+        device_(options.device),
         channel_(std::move(channel)),
         queues_(options.queues),
         window_bytes_(options.window_bytes),
@@ -83,7 +84,8 @@ class Device {
     }
   }
 
-  const std::shared_ptr<Eal> eal_;  // outlives the channel
+  const std::shared_ptr<Eal> eal_;               // outlives the device
+  const std::shared_ptr<VirtualDevice> device_;  // outlives the channel
   std::unique_ptr<DpdkChannel> channel_;
   const std::uint16_t queues_;
   const std::uint32_t window_bytes_;

@@ -6,12 +6,14 @@
 #include "load/datagram_loop.h"
 #include "transport/dpdk/dpdk_channel.h"
 #include "transport/dpdk/eal.h"
+#include "transport/dpdk/virtual_device.h"
 
 namespace minos {
 
 struct DpdkSources {
   std::shared_ptr<Eal> eal{};  // held as long as a channel is there; null: it outlives them
-  std::uint16_t queues = 1;    // as the channel's
+  std::shared_ptr<VirtualDevice> device{};  // the same; null: it is EAL's
+  std::uint16_t queues = 1;                 // as the channel's
   std::uint16_t source_ports = 1;
   std::uint32_t window_bytes = 0;  // as DatagramChannel::window_bytes()
 };

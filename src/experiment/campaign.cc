@@ -25,6 +25,28 @@ void add_loads(std::vector<double>& loads, const std::vector<double>& more) {
   loads.erase(doubled.begin(), doubled.end());
 }
 
+bool is_interrupted(const CampaignHooks& hooks) {
+  return hooks.interrupted != nullptr && hooks.interrupted->load(std::memory_order_relaxed);
+}
+
+// Takes the series of the next workload off; plan_campaign() has put them side by side, with the
+// same loads.
+std::span<Series> take_workload(std::span<Series>& rest) {
+  std::size_t count = 1;
+  while (count < rest.size() && rest[count].workload == rest[0].workload) ++count;
+  const std::span<Series> group = rest.first(count);
+  rest = rest.subspan(count);
+  return group;
+}
+
+// Of the loads that were measured.
+void note_slo(Series& series) {
+  if (!series.find_slo) return;
+  SloSearch slo(series.loads, 1);
+  for (const PointResult& point : series.points) slo.record(keeps_slo(point));
+  series.slo_load = slo.best();
+}
+
 // Series are given out in order; each is written by the thread that took it alone.
 class Runner {
  public:
@@ -53,10 +75,6 @@ class Runner {
   }
 
  private:
-  bool interrupted() const {
-    return hooks_.interrupted != nullptr && hooks_.interrupted->load(std::memory_order_relaxed);
-  }
-
   void work() {
     for (;;) {
       const std::size_t mine = next_.fetch_add(1, std::memory_order_relaxed);
@@ -93,7 +111,7 @@ class Runner {
   }
 
   bool measure_point(Series& series, double load) {
-    if (interrupted()) return false;
+    if (is_interrupted(hooks_)) return false;
     auto result = measure_({.workload = series.workload, .policy = series.policy, .load = load});
     if (!result) {
       series.error = result.error();
@@ -138,11 +156,12 @@ const Series* Campaign::find(const std::string& workload, PolicyKind policy) con
   return found == series.end() ? nullptr : &*found;
 }
 
-Campaign plan_campaign(std::span<const Experiment> experiments) {
+Campaign plan_campaign(std::span<const Experiment> experiments,
+                       std::span<const PolicyKind> policies) {
   Campaign campaign;
   for (const Experiment& experiment : experiments) {
     for (const Workload& workload : experiment.workloads) {
-      for (const PolicyKind policy : compared_policies()) {
+      for (const PolicyKind policy : policies) {
         auto found = std::ranges::find_if(campaign.series, [&](const Series& one) {
           return one.workload.name == workload.name && one.policy == policy;
         });
@@ -163,6 +182,37 @@ bool run_campaign(Campaign& campaign, const MeasurePoint& measure, unsigned jobs
                   const CampaignHooks& hooks) {
   CHECK(jobs > 0);
   return Runner(campaign, measure, hooks).run(jobs);
+}
+
+bool run_side_by_side(Campaign& campaign, const MeasureSideBySide& measure,
+                      const CampaignHooks& hooks) {
+  const auto start = std::chrono::steady_clock::now();
+  CampaignProgress progress;
+  for (const Series& series : campaign.series) progress.total += series.loads.size();
+  std::span<Series> rest = campaign.series;
+  while (!rest.empty()) {
+    const std::span<Series> group = take_workload(rest);
+    std::vector<PolicyKind> policies;
+    for (const Series& series : group) policies.push_back(series.policy);
+    for (const double load : group.front().loads) {
+      if (is_interrupted(hooks)) return false;
+      auto results = measure(group.front().workload, load, policies);
+      if (!results) {
+        std::ranges::find(group, results.error().policy, &Series::policy)->error =
+            results.error().why;
+        return false;
+      }
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        (*results)[i].load = load;
+        group[i].points.push_back(std::move((*results)[i]));
+      }
+      progress.done += group.size();
+      progress.elapsed = std::chrono::steady_clock::now() - start;
+      if (hooks.progress) hooks.progress(progress);
+    }
+    for (Series& series : group) note_slo(series);
+  }
+  return true;
 }
 
 }  // namespace minos

@@ -42,7 +42,8 @@ struct Campaign {
 };
 
 // Each series that any of the experiments needs, once, with the loads of all of them.
-Campaign plan_campaign(std::span<const Experiment> experiments);
+Campaign plan_campaign(std::span<const Experiment> experiments,
+                       std::span<const PolicyKind> policies = compared_policies());
 
 struct CampaignProgress {
   std::uint64_t done = 0;  // points; those that a search turned out not to need count as done
@@ -60,5 +61,11 @@ struct CampaignHooks {
 // not depend on their number. False: interrupted, or a series has an error; what was done is kept.
 bool run_campaign(Campaign& campaign, const MeasurePoint& measure, unsigned jobs,
                   const CampaignHooks& hooks);
+
+// Measures workload by workload and load by load, all policies at once, on the calling thread. The
+// highest load that keeps the SLO is one of those given: nothing is searched. An error or an
+// interrupt ends it all, and what was done is kept.
+bool run_side_by_side(Campaign& campaign, const MeasureSideBySide& measure,
+                      const CampaignHooks& hooks);
 
 }  // namespace minos

@@ -145,6 +145,32 @@ TEST(Campaign, AnErrorEndsItsSeriesOnly) {
   EXPECT_TRUE(campaign.find("default", PolicyKind::kWorkStealing)->slo_load.has_value());
 }
 
+TEST(Campaign, SideBySideMeasuresAllPoliciesLoadByLoad) {
+  const std::vector<PolicyKind> two = {PolicyKind::kElastic, PolicyKind::kKeyHash};
+  Campaign campaign = plan_campaign(*experiments_named("throughput"), two);
+  std::vector<double> loads;
+  CampaignProgress last;
+  CampaignHooks hooks;
+  hooks.progress = [&](const CampaignProgress& progress) { last = progress; };
+  const auto measure = [&](const Workload& workload, double load,
+                           std::span<const PolicyKind> policies) {
+    EXPECT_TRUE(std::ranges::equal(policies, two));
+    loads.push_back(load);
+    std::vector<PointResult> results;
+    for (const PolicyKind policy : policies) {
+      results.push_back(stub_point({.workload = workload, .policy = policy, .load = load}));
+    }
+    return std::expected<std::vector<PointResult>, SideBySideError>(std::move(results));
+  };
+  ASSERT_TRUE(run_side_by_side(campaign, measure, hooks));
+  EXPECT_EQ(loads, campaign.series[0].loads);
+  EXPECT_EQ(last.done, last.total);
+  EXPECT_EQ(last.total, 2 * loads.size());
+  // p99 is 2.5 / (1 - load) and 5 / (1 - load) µs, the SLO 10 µs.
+  EXPECT_EQ(campaign.find("default", PolicyKind::kElastic)->slo_load, 0.75);
+  EXPECT_EQ(campaign.find("default", PolicyKind::kKeyHash)->slo_load, 0.5);
+}
+
 TEST(Slo, WantsShortTailsAndAnswers) {
   PointResult point;
   point.mean_service_us = 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct PointSpec {
   double load = 0;
 };
 
+// A figure that is NaN is not known.
 struct ClassFigures {
   std::uint64_t count = 0;
   double mean_us = 0;
@@ -48,6 +50,9 @@ struct ClassFigures {
   double p99_us = 0;
   double p999_us = 0;
   double mean_slowdown = 0;  // response time over own service time
+  // Of a real server, where p50 and p99 are medians over slices of time: those of the whole run.
+  double raw_p50_us = 0;
+  double raw_p99_us = 0;
 };
 
 struct CoreFigures {
@@ -84,9 +89,19 @@ struct PointResult {
   std::vector<WindowFigures> windows{};
 };
 
-// Where points are measured: the simulator, or one day a real server. Called by several threads at
-// once. Error: why it could not be measured; empty where it was interrupted.
+// Measures points one by one, as the simulator can. Called by several threads at once. Error: why
+// it could not be measured; empty where it was interrupted.
 using MeasurePoint = std::function<std::expected<PointResult, std::string>(const PointSpec&)>;
+
+struct SideBySideError {
+  PolicyKind policy = PolicyKind::kElastic;
+  std::string why{};  // empty where it was interrupted
+};
+
+// Measures a load under several policies in turns, as a machine with noise wants it: one result for
+// each.
+using MeasureSideBySide = std::function<std::expected<std::vector<PointResult>, SideBySideError>(
+    const Workload&, double load, std::span<const PolicyKind>)>;
 
 // Whether at least 999 of 1000 requests got their answer: percentiles of a server that drops more
 // than that are those of the lucky ones.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,15 +11,28 @@
 
 namespace minos {
 
+// What was special about a run on a real server.
+struct LiveFacts {
+  std::string transport{};
+  std::string machine{};  // its CPUs, as people say it
+  double seconds = 0;     // measured at each point, over all turns
+  std::uint32_t turns = 0;
+  std::int64_t slice_ms = 0;  // at least
+  std::uint64_t keys = 0;
+  std::uint64_t large_keys = 0;
+  std::vector<std::string> left_out{};  // sentences
+};
+
 // What a reader needs to run it again.
 struct ReportFacts {
   std::string command{};
   std::string version{};
-  std::string profile{};
+  std::string profile{};  // of costs; on a real server its transport
   std::uint64_t seed = 0;
   std::uint64_t cores = 0;
-  std::uint64_t requests = 0;  // of each point
+  std::uint64_t requests = 0;  // of each point, in the simulator
   bool complete = true;        // false: interrupted or with errors; what is missing is left out
+  std::optional<LiveFacts> live{};  // nothing: it was the simulator
 };
 
 // One page that needs nothing else: summary, then a section with plots and a table for each

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <utility>
 
@@ -13,7 +14,7 @@ namespace {
 using Row = std::vector<std::string>;
 
 std::string number(double value) {
-  return fmt::format("{:.6g}", value);
+  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "";
 }
 
 // Calls `each` with the series and points that belong to the experiment: those at its loads, and
@@ -33,17 +34,25 @@ void for_each_point(const Experiment& experiment, const Campaign& campaign, Each
   }
 }
 
-void add_class_columns(Row& columns, const std::string& name) {
+void add_class_columns(Row& columns, const std::string& name, bool live) {
   for (const char* const figure :
        {"count", "mean_us", "p50_us", "p99_us", "p999_us", "mean_slowdown"}) {
     columns.push_back(name + "_" + figure);
   }
+  if (!live) return;
+  for (const char* const figure : {"raw_p50_us", "raw_p99_us"}) {
+    columns.push_back(name + "_" + figure);
+  }
 }
 
-void add_class(Row& row, const ClassFigures& figures) {
+void add_class(Row& row, const ClassFigures& figures, bool live) {
   row.push_back(fmt::format("{}", figures.count));
   for (const double value :
        {figures.mean_us, figures.p50_us, figures.p99_us, figures.p999_us, figures.mean_slowdown}) {
+    row.push_back(number(value));
+  }
+  if (!live) return;
+  for (const double value : {figures.raw_p50_us, figures.raw_p99_us}) {
     row.push_back(number(value));
   }
 }
@@ -74,7 +83,10 @@ Table points_csv(const Experiment& experiment, const Campaign& campaign, const R
                           "get_share", "answered_percent", "link_gbps", "capacity_mops",
                           "mean_service_us", "offered_mops", "throughput_mops", "failed"},
               .rows = {}};
-  for (const char* const name : {"all", "small", "large"}) add_class_columns(table.columns, name);
+  const bool live = facts.live.has_value();
+  for (const char* const name : {"all", "small", "large"}) {
+    add_class_columns(table.columns, name, live);
+  }
   for (const char* const name :
        {"mean_utilisation", "threshold_bytes", "large_cores", "keeps_slo"}) {
     table.columns.emplace_back(name);
@@ -86,7 +98,7 @@ Table points_csv(const Experiment& experiment, const Campaign& campaign, const R
     row.insert(
         row.end(),
         {workload.ideal ? "ideal" : facts.profile, fmt::format("{}", facts.cores),
-         fmt::format("{}", facts.seed), fmt::format("{}", facts.requests),
+         fmt::format("{}", facts.seed), live ? "" : fmt::format("{}", facts.requests),
          workload.phases_large_percent.empty() ? number(workload.large_percent) : "",
          bimodal ? "" : fmt::format("{}", workload.large_bytes_max),
          bimodal ? number(workload.large_factor) : "", number(workload.get_share),
@@ -95,7 +107,7 @@ Table points_csv(const Experiment& experiment, const Campaign& campaign, const R
          number(point.mean_service_us), number(point.offered_mops), number(point.throughput_mops),
          fmt::format("{}", point.failed)});
     for (const ClassFigures* const figures : {&point.all, &point.small, &point.large}) {
-      add_class(row, *figures);
+      add_class(row, *figures, live);
     }
     row.insert(row.end(),
                {number(mean_utilisation(point)), fmt::format("{}", point.threshold_bytes),

@@ -37,12 +37,26 @@ std::string wide(const Table& table) {
   return "<div class=\"wide\">\n" + html_of(table) + "</div>\n";
 }
 
+std::string conditions(const ReportFacts& facts) {
+  if (!facts.live) {
+    return fmt::format("profile {}, {} cores, {} requests measured at each point, seed {}",
+                       facts.profile, facts.cores, facts.requests, facts.seed);
+  }
+  const LiveFacts& live = *facts.live;
+  return fmt::format(
+      "minosd over {} with {} {}, the load generator on a CPU of its own, on {}; {} keys and {} "
+      "large ones; {} s measured at each point, in {} turns of the policies; seed {}",
+      live.transport, facts.cores, facts.cores == 1 ? "core" : "cores", live.machine, live.keys,
+      live.large_keys, live.seconds, live.turns, facts.seed);
+}
+
 std::string facts_html(const ReportFacts& facts) {
-  std::string out = fmt::format(
-      "<p>Made by <code>{}</code>, version {}: profile {}, {} cores, {} requests measured at each "
-      "point, seed {}.</p>\n",
-      escaped(facts.command), escaped(facts.version), escaped(facts.profile), facts.cores,
-      facts.requests, facts.seed);
+  std::string out =
+      fmt::format("<p>Made by <code>{}</code>, version {}: {}.</p>\n", escaped(facts.command),
+                  escaped(facts.version), escaped(conditions(facts)));
+  if (facts.live) {
+    for (const std::string& sentence : facts.live->left_out) out += paragraph(sentence);
+  }
   if (!facts.complete) {
     out +=
         "<p><strong>This campaign did not run to its end: what is missing here was not "
@@ -51,7 +65,23 @@ std::string facts_html(const ReportFacts& facts) {
   return out;
 }
 
-std::string reading_html() {
+std::string reading_live_html(const LiveFacts& live) {
+  return paragraph(fmt::format(
+      "Load is the share of capacity that is offered. Capacity is the highest rate of an open loop "
+      "that was served, under the policy that serves most in a closed loop, and the same for every "
+      "policy; the mean service time is cores divided by it. Times count from when a request was "
+      "due until the client has its whole reply: what the client and the way take is in them. p50 "
+      "and p99 of all and of small requests are those of slices of at least {} ms, the median over "
+      "slices, since the machine pauses; those of large requests, and p99.9, are of everything. Of "
+      "all, the median over the turns is shown. The CSV files also have p50 and p99 without slices "
+      "(raw). The SLO: p99 of all requests within {} × the mean service time, and at most one "
+      "request of a thousand without an answer; † marks points that fail the latter. Packets of a "
+      "core are the datagrams that it received.",
+      live.slice_ms, kSloServiceTimes));
+}
+
+std::string reading_html(const ReportFacts& facts) {
+  if (facts.live) return reading_live_html(*facts.live);
   return paragraph(fmt::format(
       "Load is the share of capacity that is offered, and capacity is cores divided by the mean "
       "service time under the profile, the same for every policy. Times count from when a request "
@@ -64,16 +94,19 @@ std::string reading_html() {
       kSloServiceTimes));
 }
 
-std::string summary_html(const std::vector<Experiment>& experiments, const Campaign& campaign) {
+std::string summary_html(const std::vector<Experiment>& experiments, const Campaign& campaign,
+                         const ReportFacts& facts) {
   const Table table = summary_table(experiments, campaign);
   if (table.rows.empty()) return {};
   std::string out = "<section id=\"summary\">\n<h2>Summary</h2>\n";
   out += paragraph(fmt::format(
-      "The highest load that keeps the SLO, in percent of capacity (and M requests/s), found to "
-      "{} % of capacity by halving between a load that keeps it and one that does not; that "
+      "The highest load that keeps the SLO, in percent of capacity (and M requests/s), {}; that "
       "throughput over the best of the size-unaware policies; and the load of the measured grid "
       "at which p99 of the best of these is the greatest multiple.",
-      100 * kSloResolution));
+      facts.live ? "of those measured"
+                 : fmt::format("found to {} % of capacity by halving between a load that keeps it "
+                               "and one that does not",
+                               100 * kSloResolution)));
   out += wide(table);
   out += paragraph(
       "Who gains and who pays: p99 of small requests at 90 % load in mean service times, and p99 "
@@ -129,9 +162,9 @@ std::string report_html(const std::vector<Experiment>& experiments, const Campai
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<link rel=\"icon\" "
       "href=\"data:,\">\n<title>Minos: experiments</title>\n<style>{}</style>\n</head>\n<body>\n"
-      "<h1>Minos: the evaluation in virtual time</h1>\n",
-      kStyle);
-  out += facts_html(facts) + reading_html() + summary_html(experiments, campaign);
+      "<h1>Minos: the evaluation {}</h1>\n",
+      kStyle, facts.live ? "on a real server" : "in virtual time");
+  out += facts_html(facts) + reading_html(facts) + summary_html(experiments, campaign, facts);
   for (const Experiment& experiment : experiments) out += section_html(experiment, campaign);
   return out + errors_html(campaign) + "</body>\n</html>\n";
 }

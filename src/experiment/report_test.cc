@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "experiment/figures.h"
@@ -115,6 +116,35 @@ TEST_F(ReportTest, CsvHasARowForEachPoint) {
   // An experiment that searches nothing shows nothing of a search on the same workload.
   EXPECT_EQ(points_csv(experiments[1], campaign, kFacts).rows.size(),
             experiments[1].loads.size() * compared_policies().size());
+}
+
+TEST_F(ReportTest, OfARealServerSaysOnWhatItRanAndWhatIsMissing) {
+  measure_all();
+  ReportFacts facts = kFacts;
+  facts.profile = "udp";
+  facts.cores = 1;
+  facts.live = LiveFacts{.transport = "udp",
+                         .machine = "2 CPUs (Some CPU)",
+                         .seconds = 3,
+                         .turns = 5,
+                         .slice_ms = 10,
+                         .keys = 1000,
+                         .large_keys = 10,
+                         .left_out = {"The policy x is left out: <why>."}};
+  const std::string page = report_html(experiments, campaign, facts);
+  EXPECT_THAT(page, HasSubstr("minosd over udp with 1 core, the load generator on a CPU of its "
+                              "own, on 2 CPUs (Some CPU)"));
+  EXPECT_THAT(page, HasSubstr("slices of at least 10 ms"));
+  EXPECT_THAT(page, HasSubstr("The policy x is left out: &lt;why&gt;."));
+  EXPECT_THAT(page, HasSubstr("of those measured"));
+  EXPECT_THAT(page, Not(HasSubstr("virtual time")));
+
+  campaign.series[0].points[0].all.mean_us = std::numeric_limits<double>::quiet_NaN();
+  campaign.series[0].points[0].all.raw_p99_us = 77;
+  const Table table = points_csv(experiments[0], campaign, facts);
+  for (const auto& row : table.rows) ASSERT_EQ(row.size(), table.columns.size());
+  EXPECT_THAT(csv_of(table), HasSubstr("throughput,default,elastic,0.1,udp,1,7,,0.125,500000,,"
+                                       "0.95,100,,8,1,0.8,0.8,0,1000,,1,2.77778,0,0,0,77,"));
 }
 
 TEST_F(ReportTest, CsvOfCoresAndWindows) {

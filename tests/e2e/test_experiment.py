@@ -152,6 +152,16 @@ def test_runs_are_deterministic(tmp_path):
         (tmp_path / "c" / "balance.csv").read_bytes()
 
 
+def test_chosen_policies_and_loads(tmp_path):
+    experiment("throughput", *FEW, "--policies=key-hash,elastic", "--loads=0.8,0.3", "--quiet",
+               f"--out={tmp_path}")
+    points = rows(tmp_path / "throughput.csv")
+    assert {row["policy"] for row in points} == {"elastic", "key-hash"}
+    assert {"0.3", "0.8"} <= {row["load"] for row in points}
+    assert "--policies=key-hash,elastic --loads=0.8,0.3" in \
+        (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_an_interrupt_keeps_what_is_done(tmp_path):
     with subprocess.Popen(
             [str(MINOS), "experiment", "throughput", "--requests=30000", f"--out={tmp_path}"],
@@ -171,7 +181,11 @@ def test_an_interrupt_keeps_what_is_done(tmp_path):
 
 @pytest.mark.parametrize("args, message", [
     (["nothing"], "no experiment \"nothing\""),
-    (["balance", "--on=udp"], "--on"),
+    (["balance", "--on=paper"], "--on"),
+    (["balance", "--policies=fastest"], "--policies: "),
+    (["balance", "--loads=2"], "--loads"),
+    (["balance", "--seconds=1"], "--seconds needs a real server"),
+    (["balance", "--minosd=minosd"], "--minosd needs a real server"),
     (["balance", "--profile=fast"], "--profile: "),
     (["balance", "--requests=0"], "--requests"),
     (["balance", "--cores=0"], "--cores"),

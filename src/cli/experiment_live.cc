@@ -1,0 +1,121 @@
+#include "cli/experiment_live.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "cli/dpdk_channels.h"
+
+namespace minos {
+namespace {
+
+constexpr double kTurnSecondsMin = 0.1;  // what a load lasts at least
+constexpr double kRounding = 1 - 1e-9;
+
+std::vector<std::uint32_t> usable_cpus() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  std::vector<std::uint32_t> cpus;
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return cpus;
+  for (std::uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("model name")) continue;
+    const std::size_t colon = line.find(':');
+    if (colon != line.npos) return line.substr(std::min(colon + 2, line.size()));
+  }
+  return "unknown model";
+}
+
+std::expected<std::string, std::string> find_minosd(const std::string& given) {
+  std::string path = given;
+  if (path.empty()) {
+    std::error_code failed;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+    path = (self.parent_path() / "minosd").string();
+  }
+  if (::access(path.c_str(), X_OK) == 0) return path;
+  return std::unexpected(
+      fmt::format("there is no program {}: --minosd=PATH says where minosd is", path));
+}
+
+LiveTransport transport_named(std::string_view name) {
+  for (const auto transport : {LiveTransport::kUdp, LiveTransport::kDpdk}) {
+    if (name_of(transport) == name) return transport;
+  }
+  return LiveTransport::kTcp;
+}
+
+// The first CPUs are the server's, the last one is the client's.
+std::expected<void, std::string> share_cpus(std::uint32_t cores, LiveServerOptions& servers) {
+  std::vector<std::uint32_t> cpus = usable_cpus();
+  if (cpus.size() < 2) {
+    return std::unexpected("server and load generator need a CPU each, and this process may use " +
+                           std::to_string(cpus.size()));
+  }
+  if (cores >= cpus.size()) {
+    return std::unexpected(
+        fmt::format("--cores={}: this process may use {} CPUs, and the load generator needs one, "
+                    "so 1 to {}",
+                    cores, cpus.size(), cpus.size() - 1));
+  }
+  servers.client_cpu = cpus.back();
+  cpus.resize(cores == 0 ? cpus.size() - 1 : cores);
+  servers.server_cpus = std::move(cpus);
+  return {};
+}
+
+}  // namespace
+
+std::expected<LiveSetup, std::string> set_up_live(const LiveArguments& arguments,
+                                                  const std::atomic<bool>* interrupted) {
+  const double turn_seconds = arguments.seconds / arguments.repeats;
+  if (turn_seconds < kTurnSecondsMin * kRounding) {
+    return std::unexpected(
+        fmt::format("--seconds={} in --repeats={} turns: a turn lasts {} s at least",
+                    arguments.seconds, arguments.repeats, kTurnSecondsMin));
+  }
+  LiveSetup setup;
+  LiveServerOptions& servers = setup.servers;
+  servers.transport = transport_named(arguments.on);
+  auto minosd = find_minosd(arguments.minosd);
+  if (!minosd) return std::unexpected(minosd.error());
+  servers.minosd = std::move(*minosd);
+  if (auto shared = share_cpus(arguments.cores, servers); !shared) {
+    return std::unexpected(shared.error());
+  }
+  servers.keys = arguments.keys;
+  servers.large_keys = arguments.large_keys;
+  servers.seed = arguments.seed;
+  servers.interrupted = interrupted;
+  if (servers.transport == LiveTransport::kDpdk) {
+    auto connect = start_dpdk();
+    if (!connect) return std::unexpected("--on=dpdk: " + connect.error());
+    servers.connect_vhost = std::move(*connect);
+  }
+  setup.points = {.turn_seconds = std::max(turn_seconds, kTurnSecondsMin),
+                  .turns = arguments.repeats,
+                  .cores = static_cast<std::uint32_t>(servers.server_cpus.size())};
+  setup.facts = {.transport = arguments.on,
+                 .machine = fmt::format("{} CPUs ({})", usable_cpus().size(), cpu_model()),
+                 .seconds = arguments.seconds,
+                 .turns = arguments.repeats,
+                 .slice_ms = slice_ms_of(servers.transport, 1e9),
+                 .keys = arguments.keys,
+                 .large_keys = arguments.large_keys};
+  return setup;
+}
+
+}  // namespace minos
