@@ -123,7 +123,7 @@ def test_a_server_that_dies_keeps_what_is_done(tmp_path):
     program = tmp_path / "minosd"
     killed = tmp_path / "killed"
     program.write_text(f"""#!/bin/sh
-case "$*" in *--memory-limit=130*) (sleep 3; kill -9 $$; touch {killed}) & ;; esac
+case "$*" in *--memory-limit=130*) (sleep 2; kill -9 $$; touch {killed}) & ;; esac
 exec {harness.PROGRAM} "$@"
 """, encoding="utf-8")
     program.chmod(0o755)
