@@ -76,7 +76,7 @@ class Device {
       source.asked = false;
       source.arrived.clear();
     }
-    if (channel_->receive(received_) == 0) return pause_.idle();
+    if (channel_->receive(received_) == 0) return pause();
     pause_.worked();
     for (std::size_t i = 0; i < received_.size(); ++i) {
       const DpdkChannel::Origin origin = channel_->origins()[i];

@@ -84,8 +84,10 @@ std::expected<std::unique_ptr<Server>, std::string> Server::create(const ServerO
     server->stats_.push_back(std::make_unique<WorkerStats>());
   }
   server->report_ = std::make_unique<StatsReport>(
-      StatsReport::Shared{server->options_, *server->store_, server->mesh_, server->plans_,
-                          server->registry_, server->stats_, server->plane_counts_},
+      StatsReport::Shared{
+          server->options_, *server->store_, server->mesh_, server->plans_, server->registry_,
+          server->stats_, server->plane_counts_,
+          [&server = *server](std::size_t worker) { return server.threads_[worker]->use(); }},
       SteadyClock::unix_now());
   auto acceptor = Acceptor::create(
       Acceptor::Shared{server->mesh_, server->plans_, *server->policy_, server->clock_,

@@ -57,9 +57,11 @@ constexpr NamedCounter kGeneralCounters[] = {
 
 constexpr NamedCounter kCoreCounters[] = {
     {"requests", Counter::kRequests},
+    {"cmd_set", Counter::kCmdSet},
     {"large_requests", Counter::kLargeRequests},
     {"quanta", Counter::kQuanta},
     {"steps", Counter::kSteps},
+    {"idle_steps", Counter::kIdleSteps},
     {"bursts", Counter::kBursts},
     {"hand_offs_in", Counter::kHandOffsIn},
     {"hand_offs_out", Counter::kHandOffsOut},
@@ -68,7 +70,17 @@ constexpr NamedCounter kCoreCounters[] = {
     {"ring_full", Counter::kRingFull},
     {"memory_waits", Counter::kMemoryWaits},
     {"buffer_denied", Counter::kBufferDenied},
+    {"reads", Counter::kReads},
+    {"sends", Counter::kSends},
+    {"bytes_read", Counter::kBytesRead},
+    {"bytes_written", Counter::kBytesWritten},
+    {"empty_polls", Counter::kEmptyPolls},
     {"datagrams", Counter::kDatagrams},
+    {"rx_stolen", Counter::kRxStolen},
+    {"set_fragments", Counter::kSetFragments},
+    {"replies", Counter::kReplies},
+    {"reply_fragments", Counter::kReplyFragments},
+    {"value_bytes", Counter::kValueBytes},
     {"datagrams_foreign", Counter::kDatagramsForeign},
     {"datagrams_other_version", Counter::kDatagramsOtherVersion},
     {"datagrams_malformed", Counter::kDatagramsMalformed},
@@ -177,6 +189,7 @@ void StatsReport::reset(Now at) {
       now.workers[i].counters[c] = shared_.workers[i]->get(static_cast<Counter>(c));
     }
     shared_.workers[i]->sizes_since(now.workers[i].sizes);
+    now.workers[i].thread = shared_.thread_use(i);
   }
   for (std::size_t i = 0; i < kReportClasses; ++i) {
     now.queue_wait_ns[i] = merged(&WorkerStats::queue_wait_ns, i);
@@ -336,6 +349,10 @@ void StatsReport::minos(std::string& out) const {
       stat(out, name + "large_max_bytes", core.large_range.max_bytes);
     }
     stat(out, name + "connections", at_least_none(shared_.mesh.connections(CoreId{i})));
+    const ThreadUse use = shared_.thread_use(i);
+    const ThreadUse& then = from->workers[i].thread;
+    stat(out, name + "cpu_us", (use.cpu_time - then.cpu_time) / micros(1));
+    stat(out, name + "rests", use.rests - then.rests);
     for (const auto& [what, counter] : kCoreCounters) {
       stat(out, name + what, count(*from, i, counter));
     }

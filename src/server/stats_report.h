@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/options.h"
+#include "server/worker_thread.h"
 #include "store/kv_store.h"
 #include "transport/plane.h"
 #include "worker/connection_registry.h"
@@ -38,6 +39,7 @@ class StatsReport final : public StatsSource {
     const ConnectionRegistry& registry;
     const std::vector<std::unique_ptr<WorkerStats>>& workers;
     const std::vector<PlaneCounts>& planes;
+    std::function<ThreadUse(std::size_t worker)> thread_use;
   };
 
   StatsReport(const Shared& shared, UnixSeconds started);
@@ -51,6 +53,7 @@ class StatsReport final : public StatsSource {
     struct Worker {
       std::array<std::uint64_t, kCounters> counters{};
       SizeCounts sizes;
+      ThreadUse thread;
     };
     Nanos at{0};  // the start of the program, before the first reset
     std::vector<Worker> workers;

@@ -30,7 +30,9 @@ class StatsReportTest : public testing::Test {
       workers_.push_back(std::make_unique<WorkerStats>());
     }
     report_ = std::make_unique<StatsReport>(
-        StatsReport::Shared{options_, *store_, mesh_, plans_, registry_, workers_, planes_}, 1000);
+        StatsReport::Shared{options_, *store_, mesh_, plans_, registry_, workers_, planes_,
+                            [this](std::size_t worker) { return threads_[worker]; }},
+        1000);
   }
 
   void set(std::string_view key, std::string_view value, UnixSeconds expires_at = 0) {
@@ -68,6 +70,7 @@ class StatsReportTest : public testing::Test {
   std::uint64_t truncated_ = 3;
   std::vector<StatsReport::PlaneCounts> planes_{
       {"udp:[::1]:7", [this] { return std::vector<PlaneCount>{{"truncated", truncated_}}; }}};
+  std::vector<ThreadUse> threads_ = {{micros(5), 6}, {micros(700), 8}};
   std::unique_ptr<StatsReport> report_;
 };
 
@@ -158,6 +161,16 @@ TEST_F(StatsReportTest, TheLeastThresholdIsThatOfTheTransport) {
   EXPECT_EQ(stat("minos", "threshold_min_bytes"), "8192");
   options_.transports.push_back(TransportKind::kUdp);
   EXPECT_EQ(stat("minos", "threshold_min_bytes"), "1432");
+}
+
+TEST_F(StatsReportTest, ThreadsAreThoseOfEachWorker) {
+  EXPECT_EQ(stat("minos", "core:0:cpu_us"), "5");
+  EXPECT_EQ(stat("minos", "core:1:cpu_us"), "700");
+  reset();
+  threads_[1] = {micros(703), 12};
+  EXPECT_EQ(stat("minos", "core:0:cpu_us"), "0");
+  EXPECT_EQ(stat("minos", "core:1:cpu_us"), "3");
+  EXPECT_EQ(stat("minos", "core:1:rests"), "4");
 }
 
 // A worker may note that a connection is gone before its giver notes that it came.

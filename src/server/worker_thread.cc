@@ -29,7 +29,18 @@ void WorkerThread::stop() {
   thread_.join();
 }
 
+ThreadUse WorkerThread::use() const {
+  const clockid_t clock = cpu_clock_.load(std::memory_order_relaxed);
+  timespec spent{};
+  if (clock != 0) ::clock_gettime(clock, &spent);
+  return {std::chrono::seconds(spent.tv_sec) + Nanos(spent.tv_nsec), rests_.get()};
+}
+
 void WorkerThread::run() {
+  clockid_t clock = 0;
+  if (::pthread_getcpuclockid(::pthread_self(), &clock) == 0) {
+    cpu_clock_.store(clock, std::memory_order_relaxed);
+  }
   if (options_.cpu) {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
@@ -48,7 +59,11 @@ void WorkerThread::run() {
     if (report.shutdown) shutdown_();
     if (network_->can_sleep()) continue;
     const bool worked = report.requests != 0 || report.quantum_bytes != 0 || !rx_.events.empty();
-    worked ? pause_.worked() : pause_.idle();
+    if (worked) {
+      pause_.worked();
+    } else if (pause_.idle()) {
+      rests_.add(1);
+    }
   }
 }
 
@@ -64,6 +79,7 @@ void WorkerThread::receive() {
     if (now - idle_since_ < options_.busy_poll) plan.block = Nanos(0);
   }
   if (plan.block != Nanos(0) && !worker_->prepare_sleep()) plan.block = Nanos(0);
+  if (plan.block != Nanos(0)) rests_.add(1);
   network_->receive(plan, rx_);
   worker_->awake();
   if (!rx_.events.empty() || !rx_.packets.empty()) idle_since_ = Nanos(0);

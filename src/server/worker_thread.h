@@ -1,5 +1,7 @@
 #pragma once
 
+#include <time.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -8,12 +10,19 @@
 #include <thread>
 #include <vector>
 
+#include "base/histogram.h"
 #include "server/steady_clock.h"
 #include "transport/dpdk/poll_pause.h"
 #include "transport/network.h"
 #include "worker/worker.h"
 
 namespace minos {
+
+// Of a thread.
+struct ThreadUse {
+  Nanos cpu_time{0};        // on a CPU
+  std::uint64_t rests = 0;  // times that it slept, or offered its CPU to others
+};
 
 // A worker and its network under one thread, pinned if asked: receive, step, send, until stopped.
 class WorkerThread {
@@ -34,6 +43,9 @@ class WorkerThread {
   void stop();
   void wake() { network_->wake(); }
 
+  // So far. Any thread, as long as this one runs.
+  ThreadUse use() const;
+
  private:
   void run();
   void receive();
@@ -47,6 +59,9 @@ class WorkerThread {
   std::function<void()> shutdown_;
   // Relaxed: the wake() that follows a store makes the loop look again; joining orders the rest.
   std::atomic<bool> stopping_{false};
+  // Of the thread; relaxed, a number by itself. 0: it has not begun.
+  std::atomic<clockid_t> cpu_clock_{0};
+  SharedCounter rests_;
   Rx rx_;
   Tx tx_;
   Nanos idle_since_{0};

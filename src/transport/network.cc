@@ -16,15 +16,27 @@ Network::Network(std::unique_ptr<Poller> poller, std::vector<Plane> planes)
 }
 
 bool Network::take_datagrams(const RxPlan& plan, Rx& rx) {
-  for (const Plane& plane : planes_) plane.port->receive(plan.queues, rx.packets, rx.queues_full);
+  for (const Plane& plane : planes_) take_from(plane, plan.queues, rx);
   for (std::size_t i = 0; i < plan.steal_queues.size() && rx.packets.empty(); ++i) {
     for (const Plane& plane : planes_) {
       if (plan.steal_polled_only && plane.sleeper != nullptr) continue;
-      plane.port->receive(plan.steal_queues.subspan(i, 1), rx.packets, rx.queues_full);
-      if (!rx.packets.empty()) break;
+      take_from(plane, plan.steal_queues.subspan(i, 1), rx);
+      rx.stolen = !rx.packets.empty();
+      if (rx.stolen) break;
     }
   }
   return !rx.packets.empty();
+}
+
+// Packets of one queue lie together.
+void Network::take_from(const Plane& plane, std::span<const RxQueueQuota> queues, Rx& rx) {
+  std::size_t at = rx.packets.size();
+  plane.port->receive(queues, rx.packets, rx.queues_full);
+  std::size_t brought = at < rx.packets.size() ? 1 : 0;
+  while (++at < rx.packets.size()) {
+    if (rx.packets[at].peer.queue != rx.packets[at - 1].peer.queue) ++brought;
+  }
+  rx.queues_empty += static_cast<std::uint32_t>(queues.size() - brought);
 }
 
 void Network::receive(const RxPlan& plan, Rx& rx) {

@@ -49,6 +49,7 @@ class Network {
  private:
   Network(std::unique_ptr<Poller> poller, std::vector<Plane> planes);
 
+  static void take_from(const Plane& plane, std::span<const RxQueueQuota> queues, Rx& rx);
   Nanos prepare_sleep(const RxPlan& plan, Nanos block);
   bool may_skip_poll(const Rx& rx);
 

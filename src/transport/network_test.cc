@@ -102,6 +102,27 @@ TEST_F(NetworkTest, DoesNotWaitWhenDatagramsAreThere) {
   EXPECT_EQ(rx_.packets.size(), 1U);
 }
 
+TEST_F(NetworkTest, CountsQueuesThatWereEmpty) {
+  client_.send("x");
+  round(kForever, kBoth);
+  EXPECT_EQ(rx_.packets.size(), 1U);
+  EXPECT_EQ(rx_.queues_empty, 1U);
+  EXPECT_FALSE(rx_.stolen);
+  round(Nanos(0), kBoth);
+  EXPECT_GE(rx_.queues_empty, 2U);
+}
+
+TEST_F(NetworkTest, SaysWhatItHasFromQueuesOfOthers) {
+  client_.send("x");
+  RxPlan plan = plan_for(Nanos(0), std::span(kBoth).last(1));
+  plan.steal_queues = kFirst;
+  const Nanos give_up = now() + millis(5000);
+  while (rx_.packets.empty() && now() < give_up) round(*network_, plan, rx_);
+  EXPECT_EQ(rx_.packets.size(), 1U);
+  EXPECT_TRUE(rx_.stolen);
+  EXPECT_EQ(rx_.queues_empty, 1U);
+}
+
 TEST_F(NetworkTest, ADatagramEndsASleep) {
   std::jthread sender([&] {
     std::this_thread::sleep_for(millis(50));

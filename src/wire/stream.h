@@ -85,12 +85,16 @@ struct Rx {
   std::uint32_t backlog = 0;    // streams known to be readable but not read yet
   std::vector<RxEvent> events;  // each stream at most once
   std::vector<RxPacket> packets;
-  std::uint32_t queues_full = 0;  // that gave as many packets as they were asked for
+  std::uint32_t queues_full = 0;   // that gave as many packets as they were asked for
+  std::uint32_t queues_empty = 0;  // that were asked and gave none
+  bool stolen = false;             // `packets` are from RxPlan::steal_queues
   void clear() {
     events.clear();
     backlog = 0;
     packets.clear();
     queues_full = 0;
+    queues_empty = 0;
+    stolen = false;
   }
 
   // For transports: merges into the stream's event, if it has one already; then, when all are in,

@@ -19,6 +19,7 @@ constexpr Nanos kAssemblyGivesWay = std::chrono::seconds(1);
 
 void DatagramEngine::write_fragment(Request& request) {
   using Kind = WriteWindow::Entry::Kind;
+  stats_.add(Counter::kSetFragments);
   const Peer& peer = *request.in.peer;
   const DatagramHeader& header = request.datagram.header;
   CoreId owner = config_.self;
@@ -80,7 +81,11 @@ void DatagramEngine::take_fragment(Request& request, const WriteWindow::Ticket& 
     assembly = assembler_.find(peer, datagram.header.request_id);
     if (assembly == nullptr) return;  // it came to an end at once
   }
-  if (!assembler_.take(*assembly, datagram, now_)) stats_.add(Counter::kFragmentsDropped);
+  if (assembler_.take(*assembly, datagram, now_)) {
+    stats_.add(Counter::kValueBytes, datagram.payload.size());
+  } else {
+    stats_.add(Counter::kFragmentsDropped);
+  }
   if (assembly->complete()) {
     if (!assembly->stuck) advance(*assembly);
   } else if (datagram.header.retry) {

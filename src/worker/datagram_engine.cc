@@ -300,6 +300,7 @@ void DatagramEngine::reply(const Peer& peer, const Datagram& front, std::string_
   const std::size_t bytes = write_front(front, room);
   if (!payload.empty()) std::memcpy(room + bytes, payload.data(), payload.size());
   out.commit(bytes + payload.size());
+  stats_.add(Counter::kReplies);
 }
 
 void DatagramEngine::reply_status(const Request& request, DatagramStatus status,

@@ -110,6 +110,7 @@ class DatagramEngine {
   void send_fragments(Request& request, const Datagram& front, std::string_view value,
                       std::uint64_t end);
   void send_large(Request& request, const ItemRef& item, const Datagram& front, std::uint64_t end);
+  std::uint64_t send_fragments(LargeReply& reply, std::uint32_t packets_max);
   void multi_get(Request& request);
   void show_stats(Request& request);
   void finish_large(const LargeReply& reply);

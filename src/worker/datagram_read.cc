@@ -99,6 +99,7 @@ void DatagramEngine::send_small(Request& request, const ItemRef& item,
   front.flags = item.meta.flags;
   front.number = item.cas;
   reply(*request.in.peer, front, item.inline_value);
+  stats_.add(Counter::kValueBytes, item.value_bytes);
 }
 
 // `value` stays readable until the replies of this step are sent.
@@ -115,6 +116,8 @@ void DatagramEngine::send_fragments(Request& request, const Datagram& front, std
     if (!out.gather(*request.in.peer, {bytes.data(), front_bytes}, {&part, parts})) {
       return stats_.add(Counter::kRepliesDropped);
     }
+    stats_.add(Counter::kReplyFragments);
+    stats_.add(Counter::kValueBytes, payload.size());
     next.header.offset += static_cast<std::uint32_t>(payload.size());
   } while (next.header.offset < end);
 }
@@ -143,12 +146,21 @@ void DatagramEngine::send_large(Request& request, const ItemRef& item, const Dat
   if (placement.where == Placement::Where::kRunNow) {
     note_served(item.value_bytes);
     // Behind others that this core has not finished, it waits for its turn as they do.
-    if (large_.empty()) reply.send(port(reply.peer), ~std::uint32_t{0});
+    if (large_.empty()) send_fragments(reply, ~std::uint32_t{0});
     if (reply.done()) return stats_.add(Counter::kLargeRequests);
     must_finish_ = true;
   }
   if (large_.size() >= kLargeRepliesMax) return reply_status(request, DatagramStatus::kBusy);
   large_.push_back(std::move(reply));
+}
+
+// Returns bytes of the value.
+std::uint64_t DatagramEngine::send_fragments(LargeReply& reply, std::uint32_t packets_max) {
+  const std::uint64_t from = reply.next.value_offset;
+  stats_.add(Counter::kReplyFragments, reply.send(port(reply.peer), packets_max));
+  const std::uint64_t bytes = std::min(reply.next.value_offset, reply.end) - from;
+  stats_.add(Counter::kValueBytes, bytes);
+  return bytes;
 }
 
 // A plan that came after the reply was placed may give it to another core.
@@ -165,7 +177,6 @@ void DatagramEngine::pass_on_large() {
 
 std::uint64_t DatagramEngine::send_quantum() {
   LargeReply& reply = large_.front();
-  const std::uint64_t from = reply.next.value_offset;
   if (reply.started == Nanos(0)) {
     reply.started = clock_.now();
     const std::int64_t waited = std::max<std::int64_t>((now_.mono - reply.placed).count(), 0);
@@ -176,8 +187,7 @@ std::uint64_t DatagramEngine::send_quantum() {
   const std::uint32_t packets =
       must_finish_ ? ~std::uint32_t{0}
                    : std::min(config_.quantum_packets * waiting, config_.quantum_packets_max);
-  reply.send(port(reply.peer), packets);
-  const std::uint64_t bytes = std::min(reply.next.value_offset, reply.end) - from;
+  const std::uint64_t bytes = send_fragments(reply, packets);
   if (reply.done()) {
     finish_large(reply);
     large_.pop_front();

@@ -114,6 +114,7 @@ std::optional<WriteOutcome> DatagramEngine::store(const Request& request, Waitin
                                        datagram.number, now_);
   if (waiting.memory.goes_on(status, core_, now_.mono, stats_)) return std::nullopt;
   stats_.sizes_written.record(datagram.payload.size());
+  stats_.add(Counter::kValueBytes, datagram.payload.size());
   return outcome_of(mode, status, datagram.key, request.key_hash);
 }
 

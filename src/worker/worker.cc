@@ -93,6 +93,8 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   feed_starved();
   if (datagrams_) {
     datagrams_->begin(now, rx.arrived);
+    stats_.add(Counter::kEmptyPolls, rx.queues_empty);
+    if (rx.stolen) stats_.add(Counter::kRxStolen, rx.packets.size());
     datagram_requests_ = datagrams_->take_hand_offs();
     datagram_requests_ += datagrams_->run(rx.packets, rx.queues_full);
     report_.requests += datagram_requests_;
@@ -116,6 +118,7 @@ StepReport Worker::step(Now now, const Rx& rx, Tx& tx) {
   if (!served && run_queue_.empty() && !large) note_idle();
   tx_ = nullptr;
   stats_.add(Counter::kSteps);
+  if (!served && rx.packets.empty() && rx.events.empty()) stats_.add(Counter::kIdleSteps);
   return report_;
 }
 
@@ -260,6 +263,7 @@ void Worker::run_large_quantum(Connection& connection) {
 }
 
 void Worker::note_sent(Connection& connection, std::uint64_t bytes, bool large_done) {
+  stats_.add(Counter::kSends);
   stats_.add(Counter::kBytesWritten, bytes);
   connection.last_active = now_.mono;
   if (large_done) {

@@ -67,7 +67,10 @@ class Worker {
 
   // For Connection, on behalf of the transport.
   BufferPool& buffers() { return buffers_; }
-  void note_received(std::uint64_t bytes) { stats_.add(Counter::kBytesRead, bytes); }
+  void note_received(std::uint64_t bytes) {
+    stats_.add(Counter::kReads);
+    stats_.add(Counter::kBytesRead, bytes);
+  }
   void note_sent(Connection& connection, std::uint64_t bytes, bool large_done);
   void connection_detached(Connection& connection);
 

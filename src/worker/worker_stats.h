@@ -46,6 +46,7 @@ enum class Counter : std::uint8_t {
   kBytesRead,
   kBytesWritten,
   kSteps,
+  kIdleSteps,  // that were brought nothing and served nothing
   kBursts,
   kRequests,
   kQuanta,
@@ -59,7 +60,15 @@ enum class Counter : std::uint8_t {
   kIdleClosed,
   kStalledUploads,
   kMemoryWaits,
+  kReads,                  // of streams, that brought something
+  kSends,                  // to streams
+  kEmptyPolls,             // of RX queues
   kDatagrams,              // received
+  kRxStolen,               // of these, from queues of which others have the care
+  kSetFragments,           // of values that come in several datagrams, received or handed over
+  kReplies,                // of one datagram
+  kReplyFragments,         // datagrams of other replies
+  kValueBytes,             // copied between datagrams and the store
   kDatagramsForeign,       // dropped: not of this protocol, or too short
   kDatagramsOtherVersion,  // refused
   kDatagramsMalformed,

@@ -15,13 +15,14 @@ class PollPause {
   static constexpr std::uint32_t kRoundsBeforeYield = 16;
 
   void worked() { rounds_ = 0; }
-  // Returns at once where no other thread wants this CPU.
-  void idle() {
+  // Returns at once where no other thread wants this CPU. True: it has asked.
+  bool idle() {
     if (rounds_ < kRoundsBeforeYield) {
       ++rounds_;
-    } else {
-      ::sched_yield();
+      return false;
     }
+    ::sched_yield();
+    return true;
   }
 
  private:
