@@ -322,7 +322,9 @@ void add_run_options(CLI::App& command, ExperimentArguments& arguments) {
   SimPointOptions& points = arguments.points;
   LiveArguments& live = arguments.live;
   command
-      .add_option("--profile", points.profile, "What work costs a virtual core: dpdk, tcp or ideal")
+      .add_option("--profile", points.profile,
+                  "What work costs a virtual core: dpdk, udp, tcp, ideal or FILE.json, from minos "
+                  "calibrate --json=FILE.json")
       ->capture_default_str();
   command
       .add_option("--requests", points.requests,

@@ -17,6 +17,7 @@
 #include "cli/exit_codes.h"
 #include "cli/sim_from.h"
 #include "cli/sim_report.h"
+#include "sim/cost_profile.h"
 #include "sim/simulation.h"
 
 namespace minos {
@@ -125,7 +126,7 @@ Nanos from_ms(double ms) {
 // Fills in the options; returns an error or nothing.
 std::string finish(SimArguments& a) {
   SimOptions& sim = a.sim;
-  const auto costs = cost_model_named(a.profile);
+  const auto costs = find_cost_model(a.profile);
   if (!costs) return "--profile: " + costs.error();
   sim.costs = *costs;
   const auto policy = policy_kind_from(a.policy);
@@ -225,7 +226,8 @@ int run(SimArguments& a) {
 void add_server_options(CLI::App& command, SimArguments& a) {
   command
       .add_option("--profile", a.profile,
-                  "What work costs: ideal (service only), dpdk or tcp (as measured)")
+                  "What work costs: ideal (service only); dpdk, udp or tcp (as measured); or "
+                  "FILE.json, from minos calibrate --json=FILE.json")
       ->capture_default_str();
   command.add_option("--fixed-us", a.fixed_us, "Ideal: microseconds of a request [0.6]");
   command.add_option("--packet-us", a.packet_us,

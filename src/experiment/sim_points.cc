@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/cost_profile.h"
+
 namespace minos {
 namespace {
 
@@ -99,7 +101,7 @@ std::expected<SimOptions, std::string> sim_options_of(const PointSpec& spec,
                                                       const SimPointOptions& options,
                                                       double rate_per_s) {
   const Workload& workload = spec.workload;
-  const auto costs = cost_model_named(workload.ideal ? "ideal" : options.profile);
+  const auto costs = find_cost_model(workload.ideal ? "ideal" : options.profile);
   if (!costs) return std::unexpected("--profile: " + costs.error());
   SimOptions sim;
   sim.policy = spec.policy;

@@ -12,7 +12,7 @@ namespace minos {
 
 // What all points of a campaign in the simulator have in common.
 struct SimPointOptions {
-  std::string profile = "dpdk";  // a name of cost_model_named()
+  std::string profile = "dpdk";  // as find_cost_model() takes it
   std::uint16_t cores = 8;
   std::uint64_t requests = 1'000'000;  // measured at each point
   std::uint32_t keys = 100'000;

@@ -26,6 +26,7 @@ CostBook::CostBook(const CostModel& model, std::uint64_t seed)
   step_ = cost(model.step_ns);
   empty_poll_ = cost(model.empty_poll_ns);
   receive_ = cost(model.receive_ns);
+  large_receive_ = cost(model.large_receive_ns);
   parse_ = cost(model.parse_ns);
   look_up_ = cost(model.look_up_ns);
   reply_ = cost(model.reply_ns);
@@ -44,7 +45,8 @@ Picos CostBook::mean_service(std::uint32_t value_bytes, bool set) const {
   }
   if (set) {
     const auto packets = static_cast<Picos>(set_fragments(false, value_bytes));
-    return packets * (receive_ + parse_) + look_up_ + write_ + copy(value_bytes) + reply_;
+    const Picos received = packets == 1 ? receive_ : packets * large_receive_;
+    return received + packets * parse_ + look_up_ + write_ + copy(value_bytes) + reply_;
   }
   const Picos packets = fragments(value_bytes, kReplyFragmentBytes);
   const Picos sent = packets == 1 ? reply_ : packets * large_packet_;

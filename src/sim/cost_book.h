@@ -37,7 +37,11 @@ class CostBook {
   Picos step() const { return step_; }
   Picos empty_poll() const { return empty_poll_; }
 
-  void receive(CoreClock& clock) const { clock.spend(SimActivity::kReceive, receive_); }
+  // Of the request, which may be over, by `fragments` packets; see request_table.h.
+  void receive(CoreClock& clock, const SimRequest* request) const {
+    const bool many = request != nullptr && request->fragments > 1;
+    clock.spend(SimActivity::kReceive, many ? large_receive_ : receive_);
+  }
   // It parses a request of one packet and looks up the key, unless it has.
   void look_up(CoreClock& clock, SimRequest& request) const;
   // It deals with a fragment: passed on, it is read and no more.
@@ -68,6 +72,7 @@ class CostBook {
   Picos step_;
   Picos empty_poll_;
   Picos receive_;
+  Picos large_receive_;
   Picos parse_;
   Picos look_up_;
   Picos reply_;

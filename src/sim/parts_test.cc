@@ -118,7 +118,7 @@ TEST(CostBook, ChargesTheServiceTime) {
       get.value_bytes = bytes;
       get.service = costs.mean_service(bytes, false);
       CoreClock clock;
-      costs.receive(clock);
+      costs.receive(clock, &get);
       costs.look_up(clock, get);
       constexpr std::uint32_t kEach = 1432;
       if (bytes <= kEach) {

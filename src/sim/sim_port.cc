@@ -68,7 +68,7 @@ bool SimPort::end() {
     if (!dispatches_) {
       settle(packet, false);
     } else if (std::exchange(packet.unread, false)) {
-      costs_.receive(clock_);
+      costs_.receive(clock_, network_.requests().find(packet.request_id));
     }
   }
   const SimActivity activity = worked_ ? SimActivity::kReceive : SimActivity::kPoll;
@@ -85,9 +85,9 @@ void SimPort::recycle() {
 }
 
 void SimPort::settle(Packet& packet, bool passed_on) {
-  if (std::exchange(packet.unread, false)) costs_.receive(clock_);
-  if (std::exchange(packet.done, true)) return;
   SimRequest* const request = network_.requests().find(packet.request_id);
+  if (std::exchange(packet.unread, false)) costs_.receive(clock_, request);
+  if (std::exchange(packet.done, true)) return;
   if (request == nullptr) return;
   if (request->fragments == 1) return costs_.look_up(clock_, *request);
   costs_.fragment(clock_, *request, passed_on);
@@ -209,7 +209,9 @@ void SimPort::handing_off(const PacketMessage& message, CoreId to) {
   const std::uint32_t id = request_id_of(message);
   Packet* const packet = settle_before(id);
   if (dispatches_) {
-    if (packet != nullptr && std::exchange(packet->unread, false)) costs_.receive(clock_);
+    if (packet != nullptr && std::exchange(packet->unread, false)) {
+      costs_.receive(clock_, network_.requests().find(id));
+    }
     if (packet != nullptr) packet->done = true;
   } else if (packet != nullptr) {
     settle(*packet, true);

@@ -65,7 +65,7 @@ def test_table_says_roles_and_activities(tmp_path):
     ("--cores=0", "--cores=0 is out of range: 1 to 128 is allowed"),
     ("--load=3", "--load=3 is out of range: more than 0, up to 2 is allowed"),
     ("--policy=best", "no policy is called 'best'"),
-    ("--profile=fast", "no cost profile is called 'fast': use one of ideal, dpdk, tcp"),
+    ("--profile=fast", "no cost profile is called 'fast': use one of ideal, dpdk, udp, tcp"),
     ("--sizes=normal", "--sizes=normal: trimodal or bimodal is allowed"),
     ("--fixed-us=1", "--fixed-us, --packet-us and --exponential need --profile=ideal"),
     ("--requests=-1", "--requests=-1 is out of range"),
