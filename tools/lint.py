@@ -33,7 +33,8 @@ ROOMS = {
     "load": ["wire", "client"],
     "sim": ["worker", "load"],
     "experiment": ["sim"],
-    "cli": ["server", "client", "load", "sim", "experiment"],
+    "calibration": ["client", "load", "sim"],
+    "cli": ["server", "client", "load", "sim", "experiment", "calibration"],
 }
 
 # Rooms that know no clock, thread or socket, so that the simulator can run them.

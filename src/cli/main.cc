@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/calibrate_command.h"
 #include "cli/exit_codes.h"
 #include "cli/experiment_command.h"
 #include "cli/kv_commands.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   minos::add_load_command(app, exit_code);
   minos::add_sim_command(app, exit_code);
   minos::add_experiment_command(app, exit_code);
+  minos::add_calibrate_command(app, exit_code);
   minos::add_kv_commands(app, exit_code);
   try {
     app.parse(argc, argv);
