@@ -1,5 +1,6 @@
 #include "load/server_process.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -57,9 +58,12 @@ bool says_that_it_serves(std::string_view output) {
 [[noreturn]] void become(char* const* arguments, const cpu_set_t* cpus, int output, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(127);  // it died before
+  // A signal to all that a terminal or timeout(1) started is for the owner, who ends it in order.
+  ::setpgid(0, 0);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   ::close(STDIN_FILENO);
+  ::open("/dev/null", O_RDONLY);
   // Descriptors of the parent without O_CLOEXEC, such as those of DPDK.
   ::close_range(STDERR_FILENO + 1, ~0U, 0);
   sigset_t none;

@@ -51,6 +51,12 @@ TEST(ServerProcess, EndsWithItsOwner) {
   EXPECT_FALSE(exists(pid));
 }
 
+TEST(ServerProcess, IsNotReachedByASignalToTheGroupOfItsOwner) {
+  auto server = ServerProcess::start(shell(kGreeting + "exec sleep 100"));
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_EQ(::getpgid((*server)->pid()), (*server)->pid());
+}
+
 TEST(ServerProcess, SaysWhyItDidNotStart) {
   const auto server = ServerProcess::start(shell("echo first; echo no such device >&2; exit 3"));
   ASSERT_FALSE(server);
