@@ -56,7 +56,7 @@ class EchoServer {
  private:
   template <typename Round>
   void slice(Tally& tally, Round round) {
-    run_slice(tally, round, [this](bool worked) { worked ? pause_.worked() : pause_.idle(); });
+    run_slice(tally, round, [this](bool worked) { pause_.after_round(worked); });
   }
 
   std::size_t port_round() {
@@ -112,7 +112,7 @@ int run_client(const Options& options) {
     datagrams.clear();
     const std::size_t n = channel.receive(datagrams);
     received += n;
-    n == 0 ? pause.idle() : pause.worked();
+    pause.after_round(n != 0);
   }
   fmt::print("client: {:.2f} M packets/s, {} sent, {} received, {} had no room\n",
              static_cast<double>(received) / (at - from) / 1e6, sent, received, unsent);

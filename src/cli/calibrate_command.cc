@@ -85,11 +85,6 @@ std::string finish(CalibrateArguments& a) {
   return {};
 }
 
-int failed(const std::string& error) {
-  fmt::print(stderr, "minos calibrate: {}\n", error);
-  return kExitFailed;
-}
-
 std::expected<std::vector<CostSample>, std::string> measure(const CalibrateArguments& a) {
   ProgressPrinter printer;
   MeasureHooks hooks{.progress = {}, .interrupted = &calibrate_interrupted};
@@ -153,15 +148,16 @@ int run(CalibrateArguments& a) {
   std::signal(SIGINT, on_calibrate_interrupt);
   std::signal(SIGTERM, on_calibrate_interrupt);
   const auto samples = measure(a);
-  if (!samples) return failed(samples.error());
-  if (samples->empty()) return failed("the server's threads did nothing");
+  if (!samples) return failure("minos calibrate", samples.error());
+  if (samples->empty()) return failure("minos calibrate", "the server's threads did nothing");
   const Calibration calibration = fit(a, *samples);
   if (a.json) {
     const std::string json = calibration_json(calibration).dump(2) + "\n";
     if (a.json_file.empty()) {
       fmt::print("{}", json);
     } else if (!(file << json << std::flush)) {
-      return failed(fmt::format("could not write all of --json={}", a.json_file));
+      return failure("minos calibrate",
+                     fmt::format("could not write all of --json={}", a.json_file));
     }
   }
   if (!a.json || !a.json_file.empty()) fmt::print("{}", calibration_text(calibration));

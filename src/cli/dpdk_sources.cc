@@ -47,7 +47,7 @@ class Device {
     mine.arrived.clear();
   }
 
-  void pause() { pause_.idle(); }
+  void pause() { pause_.after_round(false); }
 
  private:
   struct Source {
@@ -77,7 +77,7 @@ class Device {
       source.arrived.clear();
     }
     if (channel_->receive(received_) == 0) return pause();
-    pause_.worked();
+    pause_.after_round(true);
     for (std::size_t i = 0; i < received_.size(); ++i) {
       const DpdkChannel::Origin origin = channel_->origins()[i];
       sources_[origin.source].arrived.push_back({origin.queue, received_[i]});

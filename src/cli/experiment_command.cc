@@ -60,11 +60,6 @@ void on_experiment_interrupt(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-int experiment_usage_error(const std::string& error) {
-  fmt::print(stderr, "minos experiment: {}\n", error);
-  return kExitUsage;
-}
-
 // The choices that both kinds of runs have, as options.
 std::string chosen(const ExperimentArguments& arguments) {
   std::string text;
@@ -231,18 +226,19 @@ int tell(const Campaign& campaign, const std::vector<Experiment>& experiments,
 int run_experiments(ExperimentArguments& arguments) {
   arguments.points.cores = arguments.cores.value_or(kVirtualCores);
   auto planned = plan_run(arguments);
-  if (!planned) return experiment_usage_error(planned.error());
+  if (!planned) return usage_error("minos experiment", planned.error());
   std::error_code failed;
   std::filesystem::create_directories(arguments.out, failed);
   if (failed) {
-    return experiment_usage_error(fmt::format("--out={}: {}", arguments.out, failed.message()));
+    return usage_error("minos experiment",
+                       fmt::format("--out={}: {}", arguments.out, failed.message()));
   }
   Campaign& campaign = planned->campaign;
   ReportFacts& facts = planned->facts;
   // Written first: nobody wants to learn of a full disk after an hour of measuring.
   facts.complete = false;
   const auto tried = write_report(arguments.out, planned->experiments, campaign, facts);
-  if (!tried) return experiment_usage_error("--out: " + tried.error());
+  if (!tried) return usage_error("minos experiment", "--out: " + tried.error());
 
   std::signal(SIGINT, on_experiment_interrupt);
   std::signal(SIGTERM, on_experiment_interrupt);
@@ -359,7 +355,8 @@ void add_experiment_command(CLI::App& app, int& exit_code) {
   add_run_options(command, arguments);
   command.callback([&command, &exit_code] {
     const std::string misplaced = misplaced_option(command, arguments.on);
-    exit_code = misplaced.empty() ? run_experiments(arguments) : experiment_usage_error(misplaced);
+    exit_code =
+        misplaced.empty() ? run_experiments(arguments) : usage_error("minos experiment", misplaced);
   });
 }
 

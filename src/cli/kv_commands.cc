@@ -29,11 +29,6 @@ struct KvOptions {
   std::string argument;
 };
 
-int failed(const std::string& error) {
-  fmt::print(stderr, "minos: {}\n", error);
-  return kExitFailed;
-}
-
 template <typename Act>
 int with_client(const KvOptions& options, Act act) {
   const bool is_url = options.server.contains("://");
@@ -46,15 +41,16 @@ int with_client(const KvOptions& options, Act act) {
       std::chrono::nanoseconds(static_cast<std::int64_t>(options.timeout_s * 1e9));
   auto client = Client::open(is_url ? options.server : "tcp://" + options.server, client_options);
   if (client) return act(*client);
-  if (client.error().status != ClientStatus::kInvalid) return failed(client.error().message);
+  if (client.error().status != ClientStatus::kInvalid)
+    return failure("minos", client.error().message);
   return usage_error("minos", "--server: " + client.error().message);
 }
 
 int run_get(const KvOptions& options) {
   return with_client(options, [&](Client& client) {
     const auto value = client.get(options.key);
-    if (!value) return failed(value.error().message);
-    if (!*value) return failed(fmt::format("no such key: {}", options.key));
+    if (!value) return failure("minos", value.error().message);
+    if (!*value) return failure("minos", fmt::format("no such key: {}", options.key));
     std::fwrite((*value)->bytes.data(), 1, (*value)->bytes.size(), stdout);
     return kExitFine;
   });
@@ -64,27 +60,27 @@ int run_set(const KvOptions& options) {
   std::string value = options.value;
   if (value == "-") value.assign(std::istreambuf_iterator<char>(std::cin), {});
   if (value.size() > kItemBytesMax) {
-    return failed(
-        fmt::format("the value has {} bytes, at most {} are allowed", value.size(), kItemBytesMax));
+    return failure("minos", fmt::format("the value has {} bytes, at most {} are allowed",
+                                        value.size(), kItemBytesMax));
   }
   return with_client(options, [&](Client& client) {
     const auto stored = client.set(options.key, value, options.flags, options.ttl_s);
-    return stored ? kExitFine : failed(stored.error().message);
+    return stored ? kExitFine : failure("minos", stored.error().message);
   });
 }
 
 int run_delete(const KvOptions& options) {
   return with_client(options, [&](Client& client) {
     const auto removed = client.remove(options.key);
-    if (!removed) return failed(removed.error().message);
-    return *removed ? kExitFine : failed(fmt::format("no such key: {}", options.key));
+    if (!removed) return failure("minos", removed.error().message);
+    return *removed ? kExitFine : failure("minos", fmt::format("no such key: {}", options.key));
   });
 }
 
 int run_stats(const KvOptions& options) {
   return with_client(options, [&](Client& client) {
     const auto stats = client.stats(options.argument);
-    if (!stats) return failed(stats.error().message);
+    if (!stats) return failure("minos", stats.error().message);
     for (const auto& [name, value] : *stats) fmt::print("{} {}\n", name, value);
     return kExitFine;
   });

@@ -58,12 +58,10 @@ void WorkerThread::run() {
     if (worker_->has_wakes()) wake_others();
     if (report.shutdown) shutdown_();
     if (network_->can_sleep()) continue;
-    const bool worked = report.requests != 0 || report.quantum_bytes != 0 || !rx_.events.empty();
-    if (worked) {
-      pause_.worked();
-    } else if (pause_.idle()) {
-      rests_.add(1);
-    }
+    // A dispatcher serves nothing of what it receives.
+    const bool worked = report.requests != 0 || report.quantum_bytes != 0 || !rx_.events.empty() ||
+                        !rx_.packets.empty();
+    if (pause_.after_round(worked)) rests_.add(1);
   }
 }
 

@@ -123,8 +123,11 @@ TEST(SizeAware, AllQueuesDrainAtTheSameRate) {
     EXPECT_EQ(quota(2, large, 32), 10U);
     for (std::uint16_t self = 0; self < 3; ++self) EXPECT_EQ(quota(self, large, 2), 1U);
   }
-  EXPECT_EQ(policy->rx_quota(CoreId{1}, CoreId{1}, 32, kStandbyPlan), 32U);
-  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{1}, 32, kStandbyPlan), 0U);
+  EXPECT_EQ(policy->rx_quota(CoreId{0}, CoreId{0}, 32, kStandbyPlan), 32U);
+  EXPECT_EQ(policy->rx_quota(CoreId{1}, CoreId{0}, 32, kStandbyPlan), 0U);
+  for (std::uint16_t self = 0; self < 2; ++self) {
+    EXPECT_EQ(policy->rx_quota(CoreId{self}, CoreId{1}, 32, kStandbyPlan), 16U);
+  }
 }
 
 TEST(Elastic, KeepsLargeRequestsWhereTheyMayRun) {

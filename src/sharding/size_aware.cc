@@ -13,10 +13,10 @@ bool drains_network(CoreRole role) {
   return role == CoreRole::kSmall || role == CoreRole::kStandby;
 }
 
-// Of a large core's queue: burst / n_s, the first burst % n_s cores taking one more, so that all
-// small cores together take exactly `burst` and every queue drains at the same rate. With more
-// small cores than `burst` each takes 1: such a queue may drain faster, which only ever shortens
-// it.
+// Of the queue of a core that does large work, a stand-by core's too: burst / n_s, the first
+// burst % n_s cores taking one more, so that all small cores together take exactly `burst` and
+// every queue drains at the same rate. With more small cores than `burst` each takes 1: such a
+// queue may drain faster, which only ever shortens it.
 std::uint32_t share_of_large_queue(CoreId self, std::uint32_t burst, const CorePlan& plan) {
   std::uint32_t drainers = 0;
   std::uint32_t before_self = 0;
@@ -60,8 +60,7 @@ class SizeAware final : public Policy {
   std::uint32_t rx_quota(CoreId self, CoreId queue_owner, std::uint32_t burst,
                          const CorePlan& plan) const override {
     if (!drains_network(plan.role(self))) return 0;
-    if (self == queue_owner) return burst;
-    if (drains_network(plan.role(queue_owner))) return 0;
+    if (plan.role(queue_owner) == CoreRole::kSmall) return self == queue_owner ? burst : 0;
     return share_of_large_queue(self, burst, plan);
   }
 

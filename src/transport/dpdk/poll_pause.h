@@ -14,9 +14,12 @@ class PollPause {
   // Rounds without work after which a thread lets others run, if any want to: a few microseconds.
   static constexpr std::uint32_t kRoundsBeforeYield = 16;
 
-  void worked() { rounds_ = 0; }
-  // Returns at once where no other thread wants this CPU. True: it has asked.
-  bool idle() {
+  // True: it has offered the CPU to others. Returns at once where none wants it.
+  bool after_round(bool worked) {
+    if (worked) {
+      rounds_ = 0;
+      return false;
+    }
     if (rounds_ < kRoundsBeforeYield) {
       ++rounds_;
       return false;

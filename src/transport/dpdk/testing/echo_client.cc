@@ -44,7 +44,7 @@ class EchoClient {
       channel_.flush();
       datagrams_.clear();
       if (channel_.receive(datagrams_) == 0) {
-        pause_.idle();
+        pause_.after_round(false);
         if (std::chrono::steady_clock::now() > end) return false;
       }
       for (std::size_t i = 0; i < datagrams_.size(); ++i) {
@@ -97,12 +97,13 @@ class EchoClient {
     channel_.flush();
     // Nobody receives: the ring of the device is full soon, then what the server may have waiting.
     const auto wait = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-    while (std::chrono::steady_clock::now() < wait) pause_.idle();
+    while (std::chrono::steady_clock::now() < wait) pause_.after_round(false);
     for (std::size_t i = 0; i < kSmall; ++i) {
       channel_.send(QueueId{1}, numbered('S', static_cast<std::uint32_t>(i), 100), "");
     }
     channel_.flush();
-    while (std::chrono::steady_clock::now() < wait + std::chrono::milliseconds(50)) pause_.idle();
+    while (std::chrono::steady_clock::now() < wait + std::chrono::milliseconds(50))
+      pause_.after_round(false);
     std::size_t large = 0;
     std::size_t small = 0;
     std::size_t small_came_after = 0;

@@ -54,7 +54,7 @@ class EchoWorker {
     for (const RxPacket& packet : packets_) answer(packet);
     send_large();
     port_.flush();
-    packets_.empty() && large_.empty() ? pause_.idle() : pause_.worked();
+    pause_.after_round(!packets_.empty() || !large_.empty());
   }
 
   void answer(const RxPacket& packet) {
