@@ -10,10 +10,11 @@ namespace minos {
 
 namespace {
 
-// What a thief takes in one round: what it has taken nobody else can have.
-constexpr std::uint32_t kStolenRequests = 4;
-// docs/elastic.md: fewer cost more than they gain, and many more are a queue already.
-constexpr std::uint32_t kWorthStealing = 6;
+// What a thief takes in one round, and from how many on it does where it need not. To take a few
+// costs both cores as much as to serve them; what it has taken nobody else can have. docs/elastic.md
+// has the figures.
+constexpr std::uint32_t kStolenRequests = 16;
+constexpr std::uint32_t kWorthStealing = 12;
 
 class Elastic final : public Policy {
  public:

@@ -172,9 +172,9 @@ TEST(Elastic, AThiefWaitsForAQueueWhereNoLargeWorkIs) {
   };
   ASSERT_EQ(kElasticPlan.role(CoreId{0}), CoreRole::kSmall);
   ASSERT_EQ(kElasticPlan.role(CoreId{1}), CoreRole::kElastic);
-  EXPECT_EQ(share(0, 1, 32), (RxShare{4, 1}));
-  EXPECT_EQ(share(1, 0, 32), (RxShare{4, 6}));
-  EXPECT_EQ(share(1, 0, 2), (RxShare{2, 6}));
+  EXPECT_EQ(share(0, 1, 32), (RxShare{16, 1}));
+  EXPECT_EQ(share(1, 0, 32), (RxShare{16, 12}));
+  EXPECT_EQ(share(1, 0, 2), (RxShare{2, 12}));
   EXPECT_EQ(share(1, 1, 32), RxShare());
 }
 

@@ -86,15 +86,16 @@ TEST(DatagramSharing, AnIdleCoreTakesFromAnotherQueue) {
 
 TEST(DatagramSharing, AnElasticCoreLeavesASmallCoreAFewRequests) {
   Busy busy(PolicyKind::kElastic, 2);
+  busy.server.datagrams().packets_per_flush = 32;
   ASSERT_EQ(busy.server.plan().role(CoreId{0}), CoreRole::kSmall);
-  for (std::uint32_t i = 0; i < 5; ++i) busy.client.send(get_of("small"), 1000 + i, 0);
+  for (std::uint32_t i = 0; i < 11; ++i) busy.client.send(get_of("small"), 1000 + i, 0);
   busy.server.step(CoreId{1});
   EXPECT_EQ(busy.small_replies(), 0U);
-  busy.client.send(get_of("small"), 1005, 0);
+  for (std::uint32_t i = 11; i < 20; ++i) busy.client.send(get_of("small"), 1000 + i, 0);
   busy.server.step(CoreId{1});
-  EXPECT_EQ(busy.small_replies(), 4U);
+  EXPECT_EQ(busy.small_replies(), 16U);
   busy.server.step(CoreId{0});
-  EXPECT_EQ(busy.small_replies(), 2U);
+  EXPECT_EQ(busy.small_replies(), 4U);
 }
 
 TEST(DatagramSharing, ADispatcherGivesRequestsToIdleWorkersOnly) {
