@@ -146,6 +146,26 @@ def test_tables_and_types_are_no_functions():
     assert rules("src/base/a.cc", f"struct Thing {{\n{fields}}};\n") == []
 
 
+def test_types_of_one_name():
+    def found(*texts):
+        paths = [pathlib.Path(path) for path, _ in texts]
+        return [(str(path), line) for path, line, rule, _ in
+                lint.check_types(dict(zip(paths, [text for _, text in texts]))) if rule == "type"]
+
+    one = ("src/load/a.h",
+           "namespace minos {\nstruct Plan;\nstruct Plan::Impl {\n};\nclass Plan : Base {\n};\n}\n")
+    assert found(one, ("src/sim/b.h", "namespace minos {\nstruct Plan {\n};\n}\n")) == \
+        [("src/sim/b.h", 2)]
+    assert found(one, ("src/sim/b.h", "namespace minos {\nenum class Plan : int {\n};\n}\n")) == \
+        [("src/sim/b.h", 2)]
+    for other in ("namespace minos::store {\nstruct Plan {\n};\n}\n",
+                  "namespace minos {\nstruct Plan;\nstruct Plans {\n  struct Plan {\n  };\n};\n}",
+                  "namespace minos {\nstruct Plan::Impl {\n};\n}\n",
+                  "namespace minos {\nPlan make();\n// class Plan {\n}\n"):
+        assert found(one, ("src/sim/b.h", other)) == []
+    assert found(one, ("src/sim/b.cc", "namespace minos {\nstruct Plan {\n};\n}\n")) == []
+
+
 def test_clang_format(tmp_path):
     (tmp_path / "a.cc").write_text("int   x ;\n")
     (tmp_path / "b.cc").write_text("int x;\n")

@@ -226,6 +226,30 @@ def check_file(path, text):
         yield from check_banned(path, blanked)
 
 
+_TYPE = re.compile(r"^(?:namespace (?P<namespace>[\w:]+) |"
+                   r"(?:class|struct|union|enum class|enum) (?P<name>\w+)\b(?!::)[^;{}()]*)\{",
+                   re.MULTILINE)
+
+
+def check_types(texts):
+    """Types of one name in two headers of src/, as (path, line, rule, message): a program that
+    links both has two meanings of one name, and no linker says so. `texts` by path."""
+    seen = {}
+    for path, text in texts.items():
+        if path.suffix != ".h" or path.parts[0] != "src":
+            continue
+        namespace = ""
+        blanked = blank(text)
+        for match in _TYPE.finditer(blanked):
+            if match["namespace"]:
+                namespace = match["namespace"]
+                continue
+            first = seen.setdefault((namespace, match["name"]), path)
+            if first != path:
+                line = blanked.count("\n", 0, match.start()) + 1
+                yield path, line, "type", f"{match['name']} is defined in {first} as well"
+
+
 def code_files(root):
     for folder in CODE_FOLDERS:
         for path in sorted((root / folder).rglob("*")):
@@ -259,10 +283,12 @@ def main(arguments):
         print(f"lint.py: {arguments[0]}: the only option is --fix-format", file=sys.stderr)
         return 2
     findings = []
-    for path in paths:
-        text = (root / path).read_text(encoding="utf-8")
+    texts = {path: (root / path).read_text(encoding="utf-8") for path in paths}
+    for path, text in texts.items():
         findings += [f"{path}:{line}: {rule}: {message}"
                      for line, rule, message in check_file(path, text)]
+    findings += [f"{path}:{line}: {rule}: {message}"
+                 for path, line, rule, message in check_types(texts)]
     findings += clang_format(root, paths, fix=False)
     print("\n".join(findings + [f"lint: {len(paths)} files, {len(findings)} findings"]))
     return 1 if findings else 0

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <ctime>
 
 #include "worker/clock.h"
 
@@ -14,10 +15,8 @@ class SteadyClock final : public Clock {
     return std::chrono::steady_clock::now() - start_ + std::chrono::seconds(1);
   }
 
-  static UnixSeconds unix_now() {
-    return static_cast<UnixSeconds>(
-        std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
-  }
+  // Read in every step: seconds alone cost a tenth of what a whole time does.
+  static UnixSeconds unix_now() { return static_cast<UnixSeconds>(::time(nullptr)); }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

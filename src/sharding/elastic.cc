@@ -11,8 +11,8 @@ namespace minos {
 namespace {
 
 // What a thief takes in one round, and from how many on it does where it need not. To take a few
-// costs both cores as much as to serve them; what it has taken nobody else can have. docs/elastic.md
-// has the figures.
+// costs both cores as much as to serve them; what it has taken nobody else can have.
+// docs/elastic.md has the figures.
 constexpr std::uint32_t kStolenRequests = 16;
 constexpr std::uint32_t kWorthStealing = 12;
 
