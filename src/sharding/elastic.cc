@@ -16,6 +16,10 @@ namespace {
 constexpr std::uint32_t kStolenRequests = 16;
 constexpr std::uint32_t kWorthStealing = 12;
 
+// Large requests that wait for a core, from which on it does not look again before a quantum: it is
+// behind.
+constexpr std::uint32_t kLargeBacklog = 16;
+
 class Elastic final : public Policy {
  public:
   PolicyKind kind() const override { return PolicyKind::kElastic; }
@@ -33,8 +37,9 @@ class Elastic final : public Policy {
   // After small requests a core looks again, here and elsewhere: a quantum takes the time of many.
   bool may_start_large(const LoadFacts& load, const CorePlan& plan) const override {
     if (plan.role(load.self) != CoreRole::kElastic) return false;
-    return load.small_waiting + load.datagrams_served == 0 ||
-           load.served_since_quantum >= kRequestsPerQuantum;
+    if (load.served_since_quantum >= kRequestsPerQuantum) return true;
+    const bool looks_again = load.datagrams_served != 0 && load.large_waiting < kLargeBacklog;
+    return load.small_waiting == 0 && !looks_again;
   }
 
   bool steals_before_quanta() const override { return true; }

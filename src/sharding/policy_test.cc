@@ -148,6 +148,10 @@ TEST(Elastic, LargeWorkWaitsForSmallButNotForEver) {
   LoadFacts served = load(1, 0, 1, kRequestsPerQuantum - 1);
   served.datagrams_served = 1;
   EXPECT_FALSE(policy->may_start_large(served, kElasticPlan)) << "it looks again first";
+  served.large_waiting = 15;
+  EXPECT_FALSE(policy->may_start_large(served, kElasticPlan));
+  served.large_waiting = 16;
+  EXPECT_TRUE(policy->may_start_large(served, kElasticPlan)) << "large requests are behind";
   EXPECT_FALSE(policy->may_start_large(load(1, 7, 1, kRequestsPerQuantum - 1), kElasticPlan));
   EXPECT_TRUE(policy->may_start_large(load(1, 7, 1, kRequestsPerQuantum), kElasticPlan));
 }
