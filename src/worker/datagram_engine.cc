@@ -14,6 +14,10 @@ namespace {
 // Of an RX queue in one round, however many of them a core has.
 constexpr std::uint32_t kQueueBurstMin = 8;
 
+// Queues of others that a core looks into in one round: among many cores more would take longer
+// than a quantum.
+constexpr std::size_t kVictimsMax = 8;
+
 // How often a core that has nothing else to do looks for unfinished values to forget.
 constexpr Nanos kAssemblyCheckEvery = std::chrono::seconds(1);
 
@@ -83,7 +87,8 @@ std::span<const RxQueueQuota> DatagramEngine::rx_queues() const {
 // From another victim on each time, so that none is always the last.
 std::span<const RxQueueQuota> DatagramEngine::steal_queues() const {
   if (!may_receive()) return {};
-  return std::span(steal_queues_).subspan(first_victim_, steal_queues_.size() / 2);
+  const std::size_t looked_at = std::min(steal_queues_.size() / 2, kVictimsMax);
+  return std::span(steal_queues_).subspan(first_victim_, looked_at);
 }
 
 Nanos DatagramEngine::patience() const {
@@ -136,7 +141,9 @@ std::uint32_t DatagramEngine::take_hand_offs() {
 
 std::uint32_t DatagramEngine::run(std::span<const RxPacket> packets, std::uint32_t queues_full) {
   small_waiting_ = queues_full;
-  if (!steal_queues_.empty()) first_victim_ = (first_victim_ + 1) % (steal_queues_.size() / 2);
+  if (const std::size_t victims = steal_queues_.size() / 2; victims != 0) {
+    first_victim_ = (first_victim_ + (victims > kVictimsMax ? kVictimsMax : 1)) % victims;
+  }
   stats_.add(Counter::kDatagrams, packets.size());
   if (dispatches_) {
     dispatch(packets);
