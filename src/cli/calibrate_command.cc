@@ -1,14 +1,12 @@
 #include "cli/calibrate_command.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -24,6 +22,8 @@
 #include "calibration/report.h"
 #include "cli/exit_codes.h"
 #include "cli/progress.h"
+#include "cli/report_output.h"
+#include "cli/this_machine.h"
 
 namespace minos {
 namespace {
@@ -50,17 +50,6 @@ void on_calibrate_interrupt(int) {
   calibrate_interrupted.store(true, std::memory_order_relaxed);
 }
 
-std::vector<std::uint32_t> allowed_cpus() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  std::vector<std::uint32_t> out;
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return out;
-  for (std::uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &allowed)) out.push_back(cpu);
-  }
-  return out;
-}
-
 // Fills in what the user left out; returns an error or nothing.
 std::string finish(CalibrateArguments& a) {
   MeasureOptions& measure = a.measure;
@@ -69,13 +58,10 @@ std::string finish(CalibrateArguments& a) {
                                : ProtocolKind::kDpdk;
   std::error_code failed;
   measure.minos = std::filesystem::read_symlink("/proc/self/exe", failed).string();
-  if (measure.minosd.empty()) {
-    measure.minosd = std::filesystem::path(measure.minos).replace_filename("minosd").string();
-  }
-  if (!std::filesystem::exists(measure.minosd, failed)) {
-    return fmt::format("there is no {}: --minosd=PATH says where it is", measure.minosd);
-  }
-  if (a.cpus.empty()) a.cpus = allowed_cpus();
+  auto minosd = find_minosd(measure.minosd);
+  if (!minosd) return minosd.error();
+  measure.minosd = std::move(*minosd);
+  if (a.cpus.empty()) a.cpus = usable_cpus();
   if (a.cpus.size() < 2) {
     return "two CPUs are needed, and three are better: two for a server, one for its client";
   }
@@ -110,7 +96,7 @@ std::expected<std::vector<CostSample>, std::string> measure(const CalibrateArgum
 // Which slices were disturbed is seen by how far they are from a fit, which then is made anew.
 Calibration fit(const CalibrateArguments& a, const std::vector<CostSample>& samples) {
   Calibration out;
-  out.built_in = *cost_model_named(a.on == "udp" ? "udp" : a.on);
+  out.built_in = *cost_model_named(a.on);
   out.ties = calibration_ties(a.measure.on);
   std::vector<CostSample> quick = samples;
   for (int i = 0; i < kRefinements; ++i) {
@@ -134,34 +120,19 @@ Calibration fit(const CalibrateArguments& a, const std::vector<CostSample>& samp
 
 int run(CalibrateArguments& a) {
   if (const std::string error = finish(a); !error.empty()) {
-    fmt::print(stderr, "minos calibrate: {}\n", error);
-    return kExitUsage;
+    return usage_error("minos calibrate", error);
   }
-  std::ofstream file;
-  if (!a.json_file.empty()) {
-    file.open(a.json_file);
-    if (!file) {
-      fmt::print(stderr, "minos calibrate: cannot write --json={}\n", a.json_file);
-      return kExitUsage;
-    }
-  }
+  ReportOutput output;
+  if (!output.open("minos calibrate", a.json, a.json_file)) return kExitUsage;
   std::signal(SIGINT, on_calibrate_interrupt);
   std::signal(SIGTERM, on_calibrate_interrupt);
   const auto samples = measure(a);
   if (!samples) return failure("minos calibrate", samples.error());
   if (samples->empty()) return failure("minos calibrate", "the server's threads did nothing");
   const Calibration calibration = fit(a, *samples);
-  if (a.json) {
-    const std::string json = calibration_json(calibration).dump(2) + "\n";
-    if (a.json_file.empty()) {
-      fmt::print("{}", json);
-    } else if (!(file << json << std::flush)) {
-      return failure("minos calibrate",
-                     fmt::format("could not write all of --json={}", a.json_file));
-    }
-  }
-  if (!a.json || !a.json_file.empty()) fmt::print("{}", calibration_text(calibration));
-  return kExitFine;
+  const bool written = output.write([&] { return calibration_json(calibration).dump(2); },
+                                    [&] { return calibration_text(calibration); });
+  return written ? kExitFine : kExitFailed;
 }
 
 }  // namespace

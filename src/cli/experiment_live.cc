@@ -1,33 +1,20 @@
 #include "cli/experiment_live.h"
 
 #include <fmt/format.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <utility>
 
 #include "cli/dpdk_channels.h"
+#include "cli/this_machine.h"
 
 namespace minos {
 namespace {
 
 constexpr double kTurnSecondsMin = 0.1;  // what a load lasts at least
 constexpr double kRounding = 1 - 1e-9;
-
-std::vector<std::uint32_t> usable_cpus() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  std::vector<std::uint32_t> cpus;
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return cpus;
-  for (std::uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
 
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");
@@ -37,18 +24,6 @@ std::string cpu_model() {
     if (colon != line.npos) return line.substr(std::min(colon + 2, line.size()));
   }
   return "unknown model";
-}
-
-std::expected<std::string, std::string> find_minosd(const std::string& given) {
-  std::string path = given;
-  if (path.empty()) {
-    std::error_code failed;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
-    path = (self.parent_path() / "minosd").string();
-  }
-  if (::access(path.c_str(), X_OK) == 0) return path;
-  return std::unexpected(
-      fmt::format("there is no program {}: --minosd=PATH says where minosd is", path));
 }
 
 LiveTransport transport_named(std::string_view name) {

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "cli/dpdk_channels.h"
 #include "cli/exit_codes.h"
 #include "cli/progress.h"
+#include "cli/report_output.h"
 #include "client/address.h"
 #include "load/generator.h"
 #include "load/options.h"
@@ -89,18 +89,9 @@ std::string finish(Arguments& arguments) {
   return {};
 }
 
-int print_report(const Arguments& arguments, const LoadReport& report, std::ofstream& file) {
-  if (arguments.json) {
-    const std::string json = load_report_json(arguments.load, report).dump(2) + "\n";
-    if (arguments.json_file.empty()) {
-      fmt::print("{}", json);
-    } else if (!(file << json << std::flush)) {
-      fmt::print(stderr, "minos load: could not write all of --json={}\n", arguments.json_file);
-    }
-  }
-  if (!arguments.json || !arguments.json_file.empty()) {
-    fmt::print("{}", load_report_text(arguments.load, report));
-  }
+int print_report(const Arguments& arguments, const LoadReport& report, ReportOutput& output) {
+  output.write([&] { return load_report_json(arguments.load, report).dump(2); },
+               [&] { return load_report_text(arguments.load, report); });
   if (!report.first_refusal.empty() && !report.error.contains(report.first_refusal)) {
     fmt::print(stderr, "minos load: the first error reply was: {}\n", report.first_refusal);
   }
@@ -123,12 +114,8 @@ int print_report(const Arguments& arguments, const LoadReport& report, std::ofst
 int run(Arguments& arguments) {
   if (const std::string error = finish(arguments); !error.empty())
     return usage_error("minos load", error);
-  // Opened first: nobody wants to learn of a wrong path after an hour of load.
-  std::ofstream json_file;
-  if (!arguments.json_file.empty()) {
-    json_file.open(arguments.json_file);
-    if (!json_file) return usage_error("minos load", "cannot write --json=" + arguments.json_file);
-  }
+  ReportOutput output;
+  if (!output.open("minos load", arguments.json, arguments.json_file)) return kExitUsage;
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   LoadReport report;
@@ -141,7 +128,7 @@ int run(Arguments& arguments) {
     }
     report = run_load(arguments.load, hooks);
   }
-  return print_report(arguments, report, json_file);
+  return print_report(arguments, report, output);
 }
 
 void add_target_options(CLI::App& command, Arguments& arguments) {

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_codes.h"
+#include "cli/report_output.h"
 #include "cli/sim_from.h"
 #include "cli/sim_report.h"
 #include "sim/cost_profile.h"
@@ -190,34 +190,18 @@ int run_from(const SimArguments& a) {
 }
 
 int run(SimArguments& a) {
-  if (const std::string error = finish(a); !error.empty()) {
-    fmt::print(stderr, "minos sim: {}\n", error);
-    return kExitUsage;
-  }
+  if (const std::string error = finish(a); !error.empty()) return usage_error("minos sim", error);
   if (!a.from.empty()) return run_from(a);
-  std::ofstream file;
-  if (!a.json_file.empty()) {
-    file.open(a.json_file);
-    if (!file) {
-      fmt::print(stderr, "minos sim: cannot write --json={}\n", a.json_file);
-      return kExitUsage;
-    }
-  }
+  ReportOutput output;
+  if (!output.open("minos sim", a.json, a.json_file)) return kExitUsage;
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   follow_progress(a);
   const SimResult result = simulate(a.sim);
   if (!a.quiet) fmt::print(stderr, "\r                    \r");
-  if (a.json) {
-    const std::string json = sim_report_json(a.sim, result).dump(2) + "\n";
-    if (a.json_file.empty()) {
-      fmt::print("{}", json);
-    } else if (!(file << json << std::flush)) {
-      fmt::print(stderr, "minos sim: could not write all of --json={}\n", a.json_file);
-      return kExitFailed;
-    }
-  }
-  if (!a.json || !a.json_file.empty()) fmt::print("{}", sim_report_text(a.sim, result));
+  const bool written = output.write([&] { return sim_report_json(a.sim, result).dump(2); },
+                                    [&] { return sim_report_text(a.sim, result); });
+  if (!written) return kExitFailed;
   if (!result.complete)
     fmt::print(stderr, "minos sim: interrupted; this is what was done so far\n");
   return result.complete ? kExitFine : kExitFailed;

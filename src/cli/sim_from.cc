@@ -5,17 +5,19 @@
 #include <algorithm>
 #include <chrono>
 #include <expected>
-#include <fstream>
 #include <thread>
 #include <utility>
 
 #include "cli/exit_codes.h"
 #include "cli/progress.h"
+#include "cli/report_output.h"
 #include "cli/what_if_report.h"
 #include "client/minos_client.h"
 
 namespace minos {
 namespace {
+
+constexpr std::string_view kCommand = "minos sim";
 
 constexpr auto kAnswerTimeout = std::chrono::seconds(5);
 constexpr auto kLookForInterrupt = std::chrono::milliseconds(50);
@@ -95,11 +97,6 @@ FromServer<std::pair<ObservedServer, ObservedLoad>> watch(const SimFromOptions& 
   return std::pair(*server, *load);
 }
 
-int sim_from_failed(std::string_view error, int code) {
-  fmt::print(stderr, "minos sim: {}\n", error);
-  return code;
-}
-
 bool simulate_all(WhatIf& what_if, const SimFromOptions& options,
                   const std::atomic<bool>& interrupted) {
   ProgressPrinter printer;
@@ -110,40 +107,23 @@ bool simulate_all(WhatIf& what_if, const SimFromOptions& options,
   return run_what_if(what_if, options.jobs, hooks);
 }
 
-int print_facts(const WhatIfFacts& facts, const SimFromOptions& options, std::ofstream& file) {
-  if (options.json) {
-    const std::string json = what_if_json(facts).dump(2) + "\n";
-    if (options.json_file.empty()) {
-      fmt::print("{}", json);
-    } else if (!(file << json << std::flush)) {
-      return sim_from_failed("could not write all of --json=" + options.json_file, kExitFailed);
-    }
-  }
-  if (!options.json || !options.json_file.empty()) fmt::print("{}", what_if_text(facts));
-  return kExitFine;
-}
-
 }  // namespace
 
 int run_sim_from(const SimFromOptions& options, const std::atomic<bool>& interrupted) {
-  std::ofstream file;
-  if (!options.json_file.empty()) {
-    file.open(options.json_file);
-    if (!file) {
-      return sim_from_failed("cannot write --json=" + options.json_file, kExitUsage);
-    }
-  }
+  ReportOutput output;
+  if (!output.open(kCommand, options.json, options.json_file)) return kExitUsage;
   ClientOptions client_options;
   client_options.timeout = kAnswerTimeout;
   const bool is_url = options.server.contains("://");
   auto client = Client::open(is_url ? options.server : "tcp://" + options.server, client_options);
   if (!client) {
     const bool usage = client.error().status == ClientStatus::kInvalid;
-    return sim_from_failed("--from: " + client.error().message, usage ? kExitUsage : kExitFailed);
+    const std::string error = "--from: " + client.error().message;
+    return usage ? usage_error(kCommand, error) : failure(kCommand, error);
   }
   const auto seen = watch(options, *client, interrupted);
   if (!seen) {
-    return sim_from_failed(fmt::format("--from={}: {}", options.server, seen.error()), kExitFailed);
+    return failure(kCommand, fmt::format("--from={}: {}", options.server, seen.error()));
   }
   WhatIfFacts facts{
       .address = options.server, .server = seen->first, .load = seen->second, .what_if = {}};
@@ -154,12 +134,14 @@ int run_sim_from(const SimFromOptions& options, const std::atomic<bool>& interru
   SimOptions base = as_observed(options.base, facts.server, facts.load);
   if (options.own_rate) base.rate_per_s = options.base.rate_per_s;
   auto what_if = plan_what_if(base);
-  if (!what_if) return sim_from_failed(what_if.error(), kExitUsage);
+  if (!what_if) return usage_error(kCommand, what_if.error());
   facts.what_if = std::move(*what_if);
   if (!simulate_all(facts.what_if, options, interrupted)) {
-    return sim_from_failed("interrupted", kExitFailed);
+    return failure(kCommand, "interrupted");
   }
-  return print_facts(facts, options, file);
+  const bool written = output.write([&] { return what_if_json(facts).dump(2); },
+                                    [&] { return what_if_text(facts); });
+  return written ? kExitFine : kExitFailed;
 }
 
 }  // namespace minos
